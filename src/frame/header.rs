@@ -1,0 +1,218 @@
+//! Frame headers, as bytes and as values.
+//!
+//! The only module that reads or writes header bits. It judges what a header alone can show;
+//! rules that need a role, a limit or a history are in `connection::receiver`.
+//!
+//! RFC 6455, section 5.2.
+
+use core::fmt;
+use core::ops::BitOr;
+
+use super::mask::MaskingKey;
+use super::opcode::Opcode;
+use crate::error::ProtocolError;
+
+/// The header of one frame: everything before its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// FIN: this is the last frame of its message.
+    pub fin: bool,
+    /// The reserved bits, all zero unless an extension claims one.
+    pub rsv: Rsv,
+    /// What the payload is.
+    pub opcode: Opcode,
+    /// The masking key, present exactly where the MASK bit is set.
+    pub mask: Option<MaskingKey>,
+    /// The number of payload bytes, at most 2^63 - 1.
+    pub payload_len: u64,
+}
+
+impl FrameHeader {
+    /// The longest header: two bytes, eight of extended length and a masking key.
+    pub const MAX_LEN: usize = 14;
+
+    /// Decodes a header from the front of `bytes`; `None` if it needs more of them.
+    ///
+    /// A rule is judged as soon as the byte that breaks it is there. On success the header took
+    /// [`encoded_len`](Self::encoded_len) bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReservedOpcode`](ProtocolError::ReservedOpcode),
+    /// [`ControlFragmented`](ProtocolError::ControlFragmented),
+    /// [`ControlTooLong`](ProtocolError::ControlTooLong),
+    /// [`LengthNotMinimal`](ProtocolError::LengthNotMinimal) and
+    /// [`LengthTooLarge`](ProtocolError::LengthTooLarge).
+    #[inline]
+    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        let Some((&first, rest)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket
+        // Connection_."
+        let Some(opcode) = Opcode::from_bits(first & OPCODE) else {
+            return Err(ProtocolError::ReservedOpcode(first & OPCODE));
+        };
+        let fin = first & FIN != 0;
+        // 5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT
+        // be fragmented."
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::ControlFragmented);
+        }
+        let Some((&second, rest)) = rest.split_first() else {
+            return Ok(None);
+        };
+        let short_len = second & PAYLOAD_LEN;
+        if opcode.is_control() && u64::from(short_len) > MAX_CONTROL_PAYLOAD_LEN {
+            return Err(ProtocolError::ControlTooLong);
+        }
+        let (payload_len, rest) = match short_len {
+            LEN_16 => {
+                let Some((extended, rest)) = rest.split_first_chunk() else {
+                    return Ok(None);
+                };
+                (u64::from(u16::from_be_bytes(*extended)), rest)
+            }
+            LEN_64 => {
+                let Some((extended, rest)) = rest.split_first_chunk() else {
+                    return Ok(None);
+                };
+                (u64::from_be_bytes(*extended), rest)
+            }
+            _ => (u64::from(short_len), rest),
+        };
+        // "the most significant bit MUST be 0"
+        if payload_len > i64::MAX.unsigned_abs() {
+            return Err(ProtocolError::LengthTooLarge);
+        }
+        // "in all cases, the minimal number of bytes MUST be used to encode the length"
+        if short_len_for(payload_len) != short_len {
+            return Err(ProtocolError::LengthNotMinimal);
+        }
+        let mask = if second & MASK == 0 {
+            None
+        } else {
+            let Some((key, _)) = rest.split_first_chunk() else {
+                return Ok(None);
+            };
+            Some(MaskingKey::new(*key))
+        };
+        Ok(Some(Self {
+            fin,
+            rsv: Rsv(first & RSV),
+            opcode,
+            mask,
+            payload_len,
+        }))
+    }
+
+    /// Appends the header to `output`.
+    ///
+    /// It writes what it is told, so that tests can write what no peer should; a `payload_len`
+    /// beyond 2^63 - 1 is written as it is, and no endpoint accepts it.
+    #[inline]
+    pub fn encode(&self, output: &mut Vec<u8>) {
+        let (bytes, len) = self.to_bytes();
+        output.extend_from_slice(&bytes[..len]);
+    }
+
+    /// Returns the number of bytes that the header takes: 2 to 14.
+    #[inline]
+    pub const fn encoded_len(&self) -> usize {
+        let extended = match short_len_for(self.payload_len) {
+            LEN_16 => 2,
+            LEN_64 => 8,
+            _ => 0,
+        };
+        2 + extended + if self.mask.is_some() { 4 } else { 0 }
+    }
+
+    /// Returns the header's bytes and how many of them count.
+    #[inline]
+    fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
+        let mut bytes = [0; Self::MAX_LEN];
+        let short_len = short_len_for(self.payload_len);
+        bytes[0] = if self.fin { FIN } else { 0 } | self.rsv.0 | self.opcode.bits();
+        bytes[1] = if self.mask.is_some() { MASK } else { 0 } | short_len;
+        let mut len = 2;
+        let extended = self.payload_len.to_be_bytes();
+        let extended = match short_len {
+            LEN_16 => &extended[6..],
+            LEN_64 => &extended[..],
+            _ => &[],
+        };
+        bytes[len..len + extended.len()].copy_from_slice(extended);
+        len += extended.len();
+        if let Some(key) = self.mask {
+            bytes[len..len + 4].copy_from_slice(&key.bytes());
+            len += 4;
+        }
+        (bytes, len)
+    }
+}
+
+/// The three reserved bits of a header, which only an extension may set (5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Rsv(u8);
+
+impl Rsv {
+    /// No bit set: what every frame carries where no extension was negotiated.
+    pub const NONE: Self = Self(0);
+    /// The first bit, which RFC 7692 uses for "this message is compressed".
+    pub const RSV1: Self = Self(0b0100_0000);
+    /// The second bit, which no registered extension uses.
+    pub const RSV2: Self = Self(0b0010_0000);
+    /// The third bit, which no registered extension uses.
+    pub const RSV3: Self = Self(0b0001_0000);
+
+    /// Whether every bit of `other` is set here.
+    #[inline]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether no bit is set.
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl BitOr for Rsv {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Debug for Rsv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rsv({:03b})", self.0 >> 4)
+    }
+}
+
+/// Returns the seven bits that announce a payload of `payload_len` bytes.
+#[inline]
+const fn short_len_for(payload_len: u64) -> u8 {
+    if payload_len > u16::MAX as u64 {
+        LEN_64
+    } else if payload_len > MAX_CONTROL_PAYLOAD_LEN {
+        LEN_16
+    } else {
+        payload_len.to_le_bytes()[0]
+    }
+}
+
+/// 5.5: the payload of a control frame, which is also the longest that seven bits can say.
+pub(crate) const MAX_CONTROL_PAYLOAD_LEN: u64 = 125;
+
+const FIN: u8 = 0b1000_0000;
+const RSV: u8 = 0b0111_0000;
+const OPCODE: u8 = 0b0000_1111;
+const MASK: u8 = 0b1000_0000;
+const PAYLOAD_LEN: u8 = 0b0111_1111;
+/// The short length that says: the next 16 bits are the length.
+const LEN_16: u8 = 126;
+/// The short length that says: the next 64 bits are the length.
+const LEN_64: u8 = 127;

@@ -1,0 +1,10 @@
+//! A WebSocket library (RFC 6455) whose core does no I/O.
+
+mod error;
+pub mod frame;
+mod message;
+mod utf8;
+
+pub use error::{HandshakeError, ProtocolError, RefusedResponse, SendError};
+pub use frame::{CloseCode, CloseFrame};
+pub use message::{Message, MessageKind, Utf8Bytes};
