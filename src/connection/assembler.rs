@@ -1,0 +1,181 @@
+//! The message under assembly.
+//!
+//! Owns the kind, the bytes and the UTF-8 progress of the message whose frames are still coming,
+//! in one contiguous buffer that grows with the bytes received. It knows nothing of headers and
+//! roles, and judges nothing but UTF-8.
+//!
+//! RFC 6455, sections 5.4 and 8.1.
+
+use crate::error::ProtocolError;
+use crate::frame::{MaskingKey, mask};
+use crate::message::MessageKind;
+use crate::utf8::Utf8Validator;
+
+/// The unfinished message.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    kind: Option<MessageKind>,
+    utf8: Utf8Validator,
+    /// The announced lengths of the frames so far, for the limit.
+    announced_len: u64,
+    fragments: u64,
+    /// Initialised throughout, so that a read may land behind `filled`.
+    ///
+    /// INVARIANT: processed <= filled <= bytes.len()
+    bytes: Vec<u8>,
+    /// How many bytes have arrived.
+    filled: usize,
+    /// How many of them are unmasked and, in a text, validated.
+    processed: usize,
+}
+
+impl Assembler {
+    pub(super) const fn new() -> Self {
+        Self {
+            kind: None,
+            utf8: Utf8Validator::new(),
+            announced_len: 0,
+            fragments: 0,
+            bytes: Vec::new(),
+            filled: 0,
+            processed: 0,
+        }
+    }
+
+    /// Opens a message of `kind`, dropping what was there.
+    pub(super) fn begin(&mut self, kind: MessageKind) {
+        self.release();
+        self.kind = Some(kind);
+        self.utf8 = Utf8Validator::new();
+        self.announced_len = 0;
+        self.fragments = 0;
+    }
+
+    /// Counts a frame of the message.
+    pub(super) fn add_frame(&mut self, payload_len: u64) {
+        self.announced_len = self.announced_len.saturating_add(payload_len);
+        self.fragments = self.fragments.saturating_add(1);
+    }
+
+    /// Validates a piece of the message that is not kept here, because it is whole or a chunk.
+    #[inline]
+    pub(super) fn validate(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
+        match self.kind {
+            Some(MessageKind::Text) => self
+                .utf8
+                .feed(piece)
+                .map_err(|_| ProtocolError::TextNotUtf8),
+            Some(MessageKind::Binary) | None => Ok(()),
+        }
+    }
+
+    /// Appends bytes as they came.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        self.bytes.truncate(self.filled);
+        self.bytes.extend_from_slice(bytes);
+        self.filled = self.bytes.len();
+    }
+
+    /// Unmasks and validates what has arrived since the last call, `offset` bytes into the frame's
+    /// payload, and returns how much that was.
+    pub(super) fn process(
+        &mut self,
+        key: Option<MaskingKey>,
+        offset: usize,
+    ) -> Result<usize, ProtocolError> {
+        let Some(arrived) = self.bytes.get_mut(self.processed..self.filled) else {
+            return Ok(0);
+        };
+        if let Some(key) = key {
+            mask(arrived, key, offset);
+        }
+        if self.kind == Some(MessageKind::Text) {
+            self.utf8
+                .feed(arrived)
+                .map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        let len = arrived.len();
+        self.processed = self.filled;
+        Ok(len)
+    }
+
+    /// Closes the message and returns its kind; its bytes stay until [`release`](Self::release).
+    #[inline]
+    pub(super) fn finish(&mut self) -> Result<Option<MessageKind>, ProtocolError> {
+        if self.kind == Some(MessageKind::Text) && !self.utf8.is_complete() {
+            return Err(ProtocolError::TextNotUtf8);
+        }
+        Ok(self.kind.take())
+    }
+
+    /// Returns room for at most `len` bytes behind what has arrived, and never much more than has
+    /// arrived: memory follows bytes, not claims.
+    pub(super) fn spare_mut(&mut self, len: usize) -> &mut [u8] {
+        let len = len.min(self.filled.max(LEAST_GROWTH));
+        let end = self.filled.saturating_add(len);
+        if self.bytes.len() < end {
+            self.bytes.reserve_exact(end - self.bytes.len());
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.filled..end]
+    }
+
+    /// Notes that `len` bytes arrived in [`spare_mut`](Self::spare_mut).
+    pub(super) fn commit(&mut self, len: usize) {
+        self.filled = self.filled.saturating_add(len).min(self.bytes.len());
+    }
+
+    /// Moves the bytes out.
+    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = core::mem::take(&mut self.bytes);
+        bytes.truncate(self.filled);
+        self.filled = 0;
+        self.processed = 0;
+        bytes
+    }
+
+    /// Forgets the bytes; the memory of a long message is given back.
+    pub(super) fn release(&mut self) {
+        self.filled = 0;
+        self.processed = 0;
+        if self.bytes.capacity() > RETAINED_LEN {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Gives back all memory, if no message is under assembly.
+    pub(super) fn park(&mut self) {
+        if self.kind.is_none() {
+            self.filled = 0;
+            self.processed = 0;
+            self.bytes = Vec::new();
+        }
+    }
+
+    pub(super) const fn kind(&self) -> Option<MessageKind> {
+        self.kind
+    }
+
+    pub(super) const fn announced_len(&self) -> u64 {
+        self.announced_len
+    }
+
+    pub(super) const fn fragments(&self) -> u64 {
+        self.fragments
+    }
+
+    /// How many bytes have arrived and are not processed.
+    pub(super) const fn unprocessed_len(&self) -> usize {
+        self.filled - self.processed
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+}
+
+/// A first read into a message may be this long: as much as one read brings at best.
+const LEAST_GROWTH: usize = 64 << 10;
+
+/// A buffer up to this size is kept for the next fragmented message.
+const RETAINED_LEN: usize = 16 << 10;

@@ -1,0 +1,162 @@
+//! Keepalive, idleness and the closing handshake's patience, as data.
+//!
+//! Owns the moments that matter and says which is next. It reads no clock, sleeps nowhere and
+//! sends nothing: `connection` acts on what is due.
+//!
+//! RFC 6455, sections 5.5.2 and 7.1.1.
+
+use std::time::{Duration, Instant};
+
+use super::State;
+use super::config::Config;
+
+/// The moments that deadlines are counted from.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    /// The time as of the last wake-up; `None` until somebody tells it, and then nothing is due.
+    now: Option<Instant>,
+    /// When a byte last arrived: any byte is a sign of life.
+    last_received: Option<Instant>,
+    /// When a message last passed in either direction.
+    last_message: Option<Instant>,
+    /// The keepalive Ping that is on its way.
+    ping: Option<Ping>,
+    /// How many keepalive Pings were sent, which is also what the latest one says.
+    pings: u32,
+    /// When the closing handshake must be over.
+    close: Option<Instant>,
+    round_trip_time: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ping {
+    sent: Instant,
+    /// Whether any byte arrived since.
+    survived: bool,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    /// A keepalive Ping with this payload.
+    Ping([u8; 4]),
+    /// No byte came in answer to a Ping.
+    PongOverdue,
+    /// No message passed for long.
+    Idle,
+    /// The closing handshake took too long.
+    CloseOverdue,
+}
+
+impl Deadlines {
+    /// Tells the time; the first call starts the clocks.
+    #[inline]
+    pub(super) fn set_now(&mut self, now: Instant) {
+        if self.now.is_none() {
+            self.last_received = Some(now);
+            self.last_message = Some(now);
+        }
+        self.now = Some(now);
+    }
+
+    /// Notes that bytes arrived.
+    #[inline]
+    pub(super) fn bytes_received(&mut self) {
+        self.last_received = self.now;
+        if let Some(ping) = &mut self.ping {
+            ping.survived = true;
+        }
+    }
+
+    /// Notes that a message was sent or received.
+    #[inline]
+    pub(super) fn message_passed(&mut self) {
+        self.last_message = self.now;
+    }
+
+    /// Notes a Pong; one that repeats the latest keepalive Ping measures the round trip.
+    pub(super) fn pong_received(&mut self, payload: &[u8]) {
+        if let (Some(now), Some(ping)) = (self.now, self.ping)
+            && payload == self.pings.to_be_bytes()
+        {
+            self.round_trip_time = Some(now.saturating_duration_since(ping.sent));
+            self.ping = None;
+        }
+    }
+
+    /// Starts the patience for the closing handshake, once.
+    pub(super) fn closing(&mut self, config: &Config) {
+        if self.close.is_none() {
+            self.close = after(self.now, config.close_timeout);
+        }
+    }
+
+    /// Says what is due, and counts a Ping as sent.
+    pub(super) fn due(&mut self, config: &Config, state: State) -> Due {
+        let Some(now) = self.now else {
+            return Due::Nothing;
+        };
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if passed(self.close) {
+            return Due::CloseOverdue;
+        }
+        if state != State::Open {
+            return Due::Nothing;
+        }
+        if passed(self.pong_deadline(config)) {
+            return Due::PongOverdue;
+        }
+        if passed(self.idle_deadline(config)) {
+            return Due::Idle;
+        }
+        if passed(self.ping_deadline(config)) {
+            self.pings = self.pings.wrapping_add(1);
+            self.ping = Some(Ping {
+                sent: now,
+                survived: false,
+            });
+            return Due::Ping(self.pings.to_be_bytes());
+        }
+        Due::Nothing
+    }
+
+    /// Returns the next moment at which something is due.
+    pub(super) fn next(&self, config: &Config, state: State) -> Option<Instant> {
+        match state {
+            State::Open => [
+                self.pong_deadline(config),
+                self.ping_deadline(config),
+                self.idle_deadline(config),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+            State::Closing | State::Closed => self.close,
+        }
+    }
+
+    pub(super) const fn round_trip_time(&self) -> Option<Duration> {
+        self.round_trip_time
+    }
+
+    /// A Ping is due when nothing was received, or the last Ping sent, for the interval.
+    fn ping_deadline(&self, config: &Config) -> Option<Instant> {
+        let last = self.last_received.max(self.ping.map(|ping| ping.sent));
+        after(last, config.ping_interval)
+    }
+
+    fn pong_deadline(&self, config: &Config) -> Option<Instant> {
+        let ping = self.ping.filter(|ping| !ping.survived)?;
+        after(Some(ping.sent), config.pong_timeout)
+    }
+
+    fn idle_deadline(&self, config: &Config) -> Option<Instant> {
+        after(self.last_message, config.idle_timeout)
+    }
+}
+
+/// Returns `start` plus `timeout`; `None`, which is never, where either is or the sum overflows.
+fn after(start: Option<Instant>, timeout: Option<Duration>) -> Option<Instant> {
+    start?.checked_add(timeout?)
+}

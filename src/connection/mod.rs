@@ -1,0 +1,630 @@
+//! An open WebSocket connection, without a stream under it.
+//!
+//! The public face: commands in, events out, replies and the closing handshake in between. It
+//! holds state and no payload; the bytes are in a [`RecvBuffer`] and a [`SendBuffer`] that the
+//! caller owns. It performs no I/O, reads no clock and spawns nothing. Header bits are
+//! `frame::header`'s, rules for received frames `receiver`'s, the writing of frames `sender`'s.
+//!
+//! RFC 6455, sections 5 to 7.
+
+mod assembler;
+mod config;
+mod deadlines;
+mod end;
+mod masks;
+mod receiver;
+mod recv_buffer;
+mod send_buffer;
+mod sender;
+
+use core::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{ProtocolError, SendError};
+use crate::frame::{CloseCode, CloseFrame, Opcode};
+use crate::message::{Message, MessageKind};
+
+use deadlines::{Deadlines, Due};
+use recv_buffer::What;
+use sender::Sender;
+
+pub use config::{Config, Delivery};
+pub use end::{End, EndCause, Initiator};
+pub use masks::MaskSource;
+pub use recv_buffer::RecvBuffer;
+pub use send_buffer::{Chunks, SendBuffer};
+
+/// Which end of a connection this is: a client masks, a server does not (5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The end that asked for the connection.
+    Client,
+    /// The end that accepted it.
+    Server,
+}
+
+/// How far a connection has come.
+///
+/// ```text
+///            send_close                    Close received
+///   Open ───────────────▶ Closing ───────────────────────▶ Closed
+///     │   Close received (the reply is appended at once)       ▲
+///     ├────────────────────────────────────────────────────────┤
+///     └── ProtocolError (its Close is appended) ───────────────┘  latched
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Messages pass both ways.
+    Open,
+    /// Our Close was sent; the peer's messages are delivered until its Close arrives.
+    Closing,
+    /// Nothing more is sent or delivered. What is left to do is in [`Connection::teardown`].
+    Closed,
+}
+
+/// What is to be done with the transport.
+///
+/// RFC 6455, section 7.1.1: the server closes first, so that the wait for late segments is on its
+/// side; a client waits for it, and both give up at a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Teardown {
+    /// Nothing: the connection is not [`Closed`](State::Closed).
+    NotYet,
+    /// Write what is in the output, then read until the peer closes or the deadline passes.
+    AwaitEof,
+    /// Write what is in the output and shut down writing, then read until the peer closes or the
+    /// deadline passes; a transport dropped with unread bytes may take our Close frame with it.
+    ShutDown,
+    /// Write what is in the output if the transport takes it at once, then drop the transport.
+    Drop,
+}
+
+/// What was received: a message, a piece of one, or a control frame. It borrows the
+/// [`RecvBuffer`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// A piece of a message, where [`Config::delivery`] says [`Delivery::Chunks`].
+    Chunk(Chunk<'a>),
+    /// A Ping. Its Pong is in the output already.
+    Ping(&'a [u8]),
+    /// A Pong.
+    Pong(&'a [u8]),
+    /// A Close. Its answer is in the output already, unless ours was sent before.
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// A piece of a message that is delivered as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// What the message is.
+    pub kind: MessageKind,
+    /// The bytes. Those of a text are valid so far, and may end inside a character, but for the
+    /// last.
+    pub payload: &'a [u8],
+    /// Whether the message ends here.
+    pub fin: bool,
+}
+
+/// An open WebSocket connection, without a stream under it.
+///
+/// The order of calls, once per wake-up:
+///
+/// 1. [`set_now`](Self::set_now), if there are to be deadlines;
+/// 2. read into the input: [`RecvBuffer::spare_mut`] and [`RecvBuffer::commit`];
+/// 3. [`receive`](Self::receive) until it returns `Ok(None)` or an error, and reply to its events
+///    with the `send_*` methods;
+/// 4. write the output, also after an error: the Close frame that is owed is in there;
+/// 5. look at [`teardown`](Self::teardown), sleep until [`next_deadline`](Self::next_deadline) or
+///    the next read, and call [`handle_timeout`](Self::handle_timeout) when it has passed.
+///
+/// ```
+/// use framewright::{Config, Connection, Event, ProtocolError, RecvBuffer, Role, SendBuffer};
+///
+/// /// Echoes what came, and returns what to write.
+/// fn echo(
+///     connection: &mut Connection,
+///     input: &mut RecvBuffer,
+///     output: &mut SendBuffer,
+/// ) -> Result<(), ProtocolError> {
+///     while let Some(event) = connection.receive(input, output)? {
+///         match event {
+///             Event::Text(text) => connection.send_text(text, output).ok(),
+///             Event::Binary(data) => connection.send_binary(data, output).ok(),
+///             _ => None, // Pings and the Close are answered already.
+///         };
+///     }
+///     Ok(())
+/// }
+///
+/// let mut server = Connection::new(Role::Server, Config::default().into());
+/// let (mut input, mut output) = (RecvBuffer::new(), SendBuffer::new());
+/// // RFC 6455, section 5.7: a masked text message "Hello".
+/// input.extend(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+/// echo(&mut server, &mut input, &mut output)?;
+/// assert_eq!(output.to_vec(), b"\x81\x05Hello");
+/// # Ok::<(), ProtocolError>(())
+/// ```
+pub struct Connection {
+    role: Role,
+    state: State,
+    config: Arc<Config>,
+    sender: Sender,
+    deadlines: Deadlines,
+    /// How the connection ends, from the first Close frame on.
+    ///
+    /// INVARIANT: `Some` unless `state` is `Open`.
+    end: Option<Box<End>>,
+    drained_len: u64,
+    /// Whether nobody is to be waited for: the peer closed the transport, or time is up.
+    is_over: bool,
+}
+
+impl Connection {
+    /// Makes a connection that is open: after [`handshake`](crate::handshake), or after anybody's
+    /// HTTP upgrade.
+    pub fn new(role: Role, config: Arc<Config>) -> Self {
+        Self {
+            role,
+            state: State::Open,
+            config,
+            sender: Sender::default(),
+            deadlines: Deadlines::default(),
+            end: None,
+            drained_len: 0,
+            is_over: false,
+        }
+    }
+
+    /// Replaces the source of masking keys, which is the thread's cryptographic generator.
+    #[must_use]
+    pub fn with_masks(mut self, masks: Box<dyn MaskSource>) -> Self {
+        self.sender.set_masks(masks);
+        self
+    }
+
+    /// Tells the time, once per wake-up, before anything else.
+    ///
+    /// A connection that is never told has no deadlines.
+    #[inline]
+    pub fn set_now(&mut self, now: Instant) {
+        self.deadlines.set_now(now);
+    }
+
+    /// Finds the next event in `input`: `true` if there is one for [`RecvBuffer::event`], `false`
+    /// if it takes more bytes.
+    ///
+    /// At most one event is found and at most one reply appended: the Pong to a Ping, or the Close
+    /// to a Close. After a Close was received nothing is delivered any more.
+    ///
+    /// # Errors
+    ///
+    /// On the first [`ProtocolError`] the Close frame that is owed is in `output`, and the same
+    /// error is returned from then on.
+    #[inline]
+    pub fn advance(
+        &mut self,
+        input: &mut RecvBuffer,
+        output: &mut SendBuffer,
+    ) -> Result<bool, ProtocolError> {
+        input.end_event();
+        if input.take_arrived() {
+            self.deadlines.bytes_received();
+        }
+        if self.state == State::Closed {
+            return self.drain(input);
+        }
+        match receiver::find_event(self.role, &self.config, input) {
+            Ok(None) => Ok(false),
+            Ok(Some(what)) => {
+                self.react(what, input, output);
+                Ok(true)
+            }
+            Err(error) => {
+                self.fail(error, output);
+                // 7.1.7: "An endpoint MUST NOT continue to attempt to process data".
+                self.drained_len += input.discard() as u64;
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds and returns the next event: [`advance`](Self::advance) and [`RecvBuffer::event`] in
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`advance`](Self::advance).
+    #[inline]
+    pub fn receive<'a>(
+        &mut self,
+        input: &'a mut RecvBuffer,
+        output: &mut SendBuffer,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        Ok(if self.advance(input, output)? {
+            input.event()
+        } else {
+            None
+        })
+    }
+
+    /// Notes that the peer closed the transport, and returns how the connection ended.
+    ///
+    /// That is never an error: [`End::code`] is 1006 if there was no Close frame. A message that
+    /// was unfinished is not delivered.
+    pub fn receive_eof(&mut self) -> End {
+        self.is_over = true;
+        self.finish(EndCause::EndOfStream)
+    }
+
+    /// Notes that the transport failed, and returns how the connection ended.
+    pub fn transport_failed(&mut self) -> End {
+        self.is_over = true;
+        self.finish(EndCause::Transport)
+    }
+
+    /// Does what is due at `now`: sends a keepalive Ping, begins to close an idle connection, or
+    /// gives up.
+    ///
+    /// Call it when [`next_deadline`](Self::next_deadline) has passed; earlier calls do no harm.
+    /// [`teardown`](Self::teardown) says what follows.
+    pub fn handle_timeout(&mut self, now: Instant, output: &mut SendBuffer) {
+        self.set_now(now);
+        match self.deadlines.due(&self.config, self.state) {
+            Due::Nothing => {}
+            Due::Ping(payload) => {
+                // Four bytes fit in a control frame.
+                let _ = self
+                    .sender
+                    .control(self.role, Opcode::Ping, &payload, output);
+            }
+            Due::PongOverdue => {
+                let frame = CloseFrame {
+                    code: CloseCode::INTERNAL_ERROR,
+                    reason: "no answer to a ping within pong_timeout".into(),
+                };
+                self.begin_close(Some(frame), EndCause::KeepaliveTimeout, output);
+                self.state = State::Closed;
+            }
+            Due::Idle => {
+                let frame = CloseFrame {
+                    code: CloseCode::GOING_AWAY,
+                    reason: "no message within idle_timeout".into(),
+                };
+                self.begin_close(Some(frame), EndCause::IdleTimeout, output);
+            }
+            Due::CloseOverdue => {
+                if let Some(end) = &mut self.end
+                    && end.received.is_none()
+                    && end.cause == EndCause::ClosingHandshake
+                {
+                    end.cause = EndCause::CloseTimeout;
+                }
+                self.state = State::Closed;
+                self.is_over = true;
+            }
+        }
+    }
+
+    /// Sends a text message in one frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing) and [`MessageUnfinished`](SendError::MessageUnfinished).
+    #[inline]
+    pub fn send_text(&mut self, text: &str, output: &mut SendBuffer) -> Result<(), SendError> {
+        self.send_data(MessageKind::Text, text.as_bytes(), output)
+    }
+
+    /// Sends a binary message in one frame.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send_text`](Self::send_text).
+    #[inline]
+    pub fn send_binary(&mut self, data: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
+        self.send_data(MessageKind::Binary, data, output)
+    }
+
+    /// Sends a message of any kind; a server does not copy a long payload.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method for its kind.
+    pub fn send_message(
+        &mut self,
+        message: Message,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        let (kind, payload) = match message {
+            Message::Text(text) => (MessageKind::Text, text.into_bytes()),
+            Message::Binary(data) => (MessageKind::Binary, data),
+            Message::Ping(payload) => return self.send_ping(&payload, output),
+            Message::Pong(payload) => return self.send_pong(&payload, output),
+            Message::Close(frame) => return self.send_close(frame, output),
+        };
+        self.require_open()?;
+        self.sender
+            .shared_message(self.role, kind, payload, output)?;
+        self.deadlines.message_passed();
+        Ok(())
+    }
+
+    /// Sends a fragment of a message; the one with `fin` ends it (5.4).
+    ///
+    /// All fragments of a message say the same `kind`. Those of a text may end inside a character,
+    /// but for the last. Control frames may come between, other messages not.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`MessageUnfinished`](SendError::MessageUnfinished) where
+    /// the fragments before are of another kind, and [`TextNotUtf8`](SendError::TextNotUtf8).
+    pub fn send_fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        self.require_open()?;
+        self.sender
+            .fragment(self.role, kind, payload, fin, output)?;
+        self.deadlines.message_passed();
+        Ok(())
+    }
+
+    /// Sends a Ping; the peer answers with a Pong that repeats `payload` (5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), and [`ControlTooLong`](SendError::ControlTooLong) above
+    /// 125 bytes.
+    pub fn send_ping(&mut self, payload: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
+        self.require_open()?;
+        self.sender
+            .control(self.role, Opcode::Ping, payload, output)
+    }
+
+    /// Sends a Pong that nobody asked for, as a sign of life; Pings are answered without it
+    /// (5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send_ping`](Self::send_ping).
+    pub fn send_pong(&mut self, payload: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
+        self.require_open()?;
+        self.sender
+            .control(self.role, Opcode::Pong, payload, output)
+    }
+
+    /// Begins the closing handshake (7.1.2); `None` sends a Close frame without a code.
+    ///
+    /// The peer's messages are delivered until its Close arrives.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing) if a Close frame was sent or received before, and
+    /// [`ReasonTooLong`](SendError::ReasonTooLong) above 123 bytes.
+    pub fn send_close(
+        &mut self,
+        frame: Option<CloseFrame<'_>>,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        self.require_open()?;
+        self.sender.close(self.role, frame.as_ref(), output)?;
+        self.note_close_sent(
+            frame.map(CloseFrame::into_owned),
+            EndCause::ClosingHandshake,
+        );
+        Ok(())
+    }
+
+    /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due, if the time
+    /// was ever told.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.is_over {
+            return None;
+        }
+        self.deadlines.next(&self.config, self.state)
+    }
+
+    /// Returns what is to be done with the transport.
+    pub fn teardown(&self) -> Teardown {
+        if self.is_over || self.drained_len > self.config.max_drain_len {
+            return Teardown::Drop;
+        }
+        match (self.state, self.role) {
+            (State::Open | State::Closing, _) => Teardown::NotYet,
+            (State::Closed, Role::Server) => Teardown::ShutDown,
+            // A client waits for the server, unless it failed the connection itself.
+            (State::Closed, Role::Client) => {
+                if self.end().is_some_and(End::is_clean) {
+                    Teardown::AwaitEof
+                } else {
+                    Teardown::ShutDown
+                }
+            }
+        }
+    }
+
+    /// Returns how the connection ended, once it is [`Closed`](State::Closed).
+    pub fn end(&self) -> Option<&End> {
+        match self.state {
+            State::Open | State::Closing => None,
+            State::Closed => self.end.as_deref(),
+        }
+    }
+
+    /// Returns how far the connection has come.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Returns which end of the connection this is.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Returns the limits and timeouts.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Returns the round-trip time that the latest answered keepalive Ping measured.
+    pub const fn round_trip_time(&self) -> Option<Duration> {
+        self.deadlines.round_trip_time()
+    }
+
+    #[inline]
+    fn send_data(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        self.require_open()?;
+        self.sender.message(self.role, kind, payload, output)?;
+        self.deadlines.message_passed();
+        Ok(())
+    }
+
+    /// 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+    #[inline]
+    fn require_open(&self) -> Result<(), SendError> {
+        match self.state {
+            State::Open => Ok(()),
+            State::Closing | State::Closed => Err(SendError::Closing),
+        }
+    }
+
+    /// Replies to what was located, and notes it.
+    #[inline]
+    fn react(&mut self, what: What, input: &RecvBuffer, output: &mut SendBuffer) {
+        match what {
+            What::Text | What::Binary | What::Chunk { .. } => self.deadlines.message_passed(),
+            // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response,
+            // unless it already received a Close frame."
+            What::Ping => self
+                .sender
+                .automatic_pong(self.role, input.located_payload(), output),
+            What::Pong => self.deadlines.pong_received(input.located_payload()),
+            What::Close => self.receive_close(input, output),
+        }
+    }
+
+    /// 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the
+    /// endpoint MUST send a Close frame in response."
+    fn receive_close(&mut self, input: &RecvBuffer, output: &mut SendBuffer) {
+        // The receiver has judged the payload.
+        let frame = CloseFrame::decode(input.located_payload()).ok().flatten();
+        if self.state == State::Open {
+            // "it typically echos the status code it received"
+            let echo = frame.as_ref().map(|frame| CloseFrame {
+                code: frame.code,
+                reason: "".into(),
+            });
+            self.begin_close(echo, EndCause::ClosingHandshake, output);
+            if let Some(end) = &mut self.end {
+                end.initiator = Some(Initiator::Peer);
+            }
+        }
+        if let Some(end) = &mut self.end {
+            end.received = Some(frame.map(CloseFrame::into_owned));
+        }
+        self.state = State::Closed;
+    }
+
+    /// 7.1.7: _Fail the WebSocket Connection_.
+    #[cold]
+    fn fail(&mut self, error: ProtocolError, output: &mut SendBuffer) {
+        let cause = EndCause::Protocol(error);
+        match self.state {
+            State::Open => {
+                let frame = CloseFrame {
+                    code: error.close_code(),
+                    reason: error.to_string().into(),
+                };
+                self.begin_close(Some(frame), cause, output);
+            }
+            // Our Close is out, and nothing follows it.
+            State::Closing | State::Closed => {
+                if let Some(end) = &mut self.end {
+                    end.cause = cause;
+                }
+            }
+        }
+        self.state = State::Closed;
+    }
+
+    /// Sends a Close frame whose reason is ours, and so short enough.
+    fn begin_close(
+        &mut self,
+        frame: Option<CloseFrame<'static>>,
+        cause: EndCause,
+        output: &mut SendBuffer,
+    ) {
+        let sent = self.sender.close(self.role, frame.as_ref(), output);
+        debug_assert_eq!(sent, Ok(()), "our own reasons are short");
+        self.note_close_sent(frame, cause);
+    }
+
+    fn note_close_sent(&mut self, frame: Option<CloseFrame<'static>>, cause: EndCause) {
+        let mut end = End::new(cause);
+        end.sent = Some(frame);
+        end.initiator = Some(Initiator::Local);
+        self.end = Some(Box::new(end));
+        self.state = State::Closing;
+        self.deadlines.closing(&self.config);
+    }
+
+    /// Drops what arrives after the end, and counts it.
+    #[cold]
+    fn drain(&mut self, input: &mut RecvBuffer) -> Result<bool, ProtocolError> {
+        self.drained_len = self
+            .drained_len
+            .saturating_add(input.discard() as u64);
+        match self.end.as_deref() {
+            Some(End {
+                cause: EndCause::Protocol(error),
+                ..
+            }) => Err(*error),
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    /// Closes without the peer, and returns how that came.
+    fn finish(&mut self, cause: EndCause) -> End {
+        let end = self.end.get_or_insert_with(|| Box::new(End::new(cause)));
+        if end.received.is_none() && end.cause == EndCause::ClosingHandshake {
+            end.cause = cause;
+        }
+        self.state = State::Closed;
+        (**end).clone()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role)
+            .field("state", &self.state)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_an_idle_connection_is_what_the_docs_say() {
+        assert_eq!(size_of::<Connection>(), 168);
+        assert_eq!(size_of::<RecvBuffer>(), 0);
+        assert_eq!(size_of::<SendBuffer>(), 0);
+    }
+}

@@ -1,0 +1,122 @@
+//! From received bytes to one located event.
+//!
+//! The rules that need a role or a history: masking, reserved bits, the order of fragments, the
+//! limits. A rule that a header alone can show was judged by `frame::header`. Of output it knows
+//! nothing: that a Ping is answered and a Close returned is for `connection` to do.
+//!
+//! RFC 6455, sections 5.1, 5.2, 5.4 and 10.4.
+
+use super::Role;
+use super::assembler::Assembler;
+use super::config::{Config, Delivery};
+use super::recv_buffer::{Place, RecvBuffer, What};
+use crate::error::ProtocolError;
+use crate::frame::{CloseFrame, FrameHeader, Opcode};
+use crate::message::MessageKind;
+
+/// Finds the next event in `input`; `None` if it needs more bytes.
+#[inline]
+pub(super) fn find_event(
+    role: Role,
+    config: &Config,
+    input: &mut RecvBuffer,
+) -> Result<Option<What>, ProtocolError> {
+    loop {
+        if input.frame().is_none() {
+            let Some(header) = FrameHeader::decode(input.unread())? else {
+                return Ok(None);
+            };
+            begin_frame(role, config, header, input)?;
+        }
+        if !input.gather()? {
+            return Ok(None);
+        }
+        // A frame that is whole without an event is a fragment: its message goes on.
+        if let Some(what) = input.located() {
+            if what == What::Close {
+                CloseFrame::decode(input.located_payload())?;
+            }
+            return Ok(Some(what));
+        }
+    }
+}
+
+/// Judges a header and opens the frame, and the message that it may begin.
+#[inline]
+fn begin_frame(
+    role: Role,
+    config: &Config,
+    header: FrameHeader,
+    input: &mut RecvBuffer,
+) -> Result<(), ProtocolError> {
+    match (role, header.mask) {
+        // 5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+        (Role::Server, None) => return Err(ProtocolError::MaskMissing),
+        // 5.1: "A client MUST close a connection if it detects a masked frame."
+        (Role::Client, Some(_)) => return Err(ProtocolError::MaskUnexpected),
+        (Role::Server, Some(_)) | (Role::Client, None) => {}
+    }
+    // 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+    if !header.rsv.is_empty() {
+        return Err(ProtocolError::ReservedBitSet);
+    }
+    let unfinished = input.assembler().kind().is_some();
+    let kind = match header.opcode {
+        Opcode::Close | Opcode::Ping | Opcode::Pong => {
+            input.begin_frame(header, Place::Window);
+            return Ok(());
+        }
+        Opcode::Continuation if !unfinished => return Err(ProtocolError::ContinuationUnexpected),
+        // 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of
+        // another message".
+        Opcode::Text | Opcode::Binary if unfinished => {
+            return Err(ProtocolError::MessageInterrupted);
+        }
+        Opcode::Continuation => None,
+        Opcode::Text => Some(MessageKind::Text),
+        Opcode::Binary => Some(MessageKind::Binary),
+    };
+    judge_limits(config, &header, kind.is_none().then_some(input.assembler()))?;
+    let place = match config.delivery {
+        Delivery::Chunks => Place::Chunks,
+        Delivery::Messages if kind.is_some() && header.fin && input.fits_in_window(&header) => {
+            Place::Window
+        }
+        Delivery::Messages => Place::Message,
+    };
+    if let Some(kind) = kind {
+        input.begin_message(kind);
+    }
+    input.begin_frame(header, place);
+    Ok(())
+}
+
+/// Judges the length and the number of frames, of a first frame or of one that continues `message`.
+///
+/// 10.4: all of it from the header, before any payload is buffered.
+#[inline]
+fn judge_limits(
+    config: &Config,
+    header: &FrameHeader,
+    message: Option<&Assembler>,
+) -> Result<(), ProtocolError> {
+    let (announced_len, fragments) = message.map_or((0, 0), |message| {
+        (message.announced_len(), message.fragments())
+    });
+    if header.payload_len > config.max_frame_len {
+        return Err(ProtocolError::FrameTooLong);
+    }
+    if announced_len.saturating_add(header.payload_len) > config.max_message_len {
+        return Err(ProtocolError::MessageTooLong);
+    }
+    // A message that is kept must fit in memory, whatever the limit says.
+    if config.delivery == Delivery::Messages
+        && isize::try_from(announced_len.saturating_add(header.payload_len)).is_err()
+    {
+        return Err(ProtocolError::MessageTooLong);
+    }
+    if fragments >= config.max_fragments {
+        return Err(ProtocolError::TooManyFragments);
+    }
+    Ok(())
+}

@@ -1,0 +1,567 @@
+//! Received bytes, from the read that brings them to the event that lends them.
+//!
+//! Owns the window of bytes that were read, the frame whose payload is coming, the message under
+//! assembly and the located event, and decides where the next read lands. It knows no protocol
+//! rule: `connection::receiver` judges, this file moves bytes.
+//!
+//! Whatever an unchecked conversion relies on is in this one value, so that a caller who swaps two
+//! buffers gets wrong data or an error, and never undefined behaviour.
+
+use core::fmt;
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use super::assembler::Assembler;
+use super::{Chunk, Event};
+use crate::error::ProtocolError;
+use crate::frame::{CloseFrame, FrameHeader, MaskingKey, Opcode, mask};
+use crate::message::{Message, MessageKind, Utf8Bytes};
+
+/// The input of a connection: what was received and not yet consumed.
+///
+/// The order of calls, once per wake-up:
+///
+/// 1. read into [`spare_mut`](Self::spare_mut), and [`commit`](Self::commit) what was read;
+/// 2. call [`Connection::advance`](crate::Connection::advance) until it returns `Ok(false)`, and
+///    look at the [`event`](Self::event) after each `Ok(true)`.
+///
+/// `spare_mut`, `commit`, `lend`, `park` and `advance` end the event. An empty buffer owns no
+/// memory once [`park`](Self::park) was called, nor before its first read.
+pub struct RecvBuffer {
+    /// Initialised throughout, so that a read may land behind `tail`.
+    ///
+    /// INVARIANT: head <= tail <= window.len()
+    window: Vec<u8>,
+    head: usize,
+    tail: usize,
+    landing: Landing,
+    /// Whether bytes arrived since [`take_arrived`](Self::take_arrived).
+    arrived: bool,
+    /// Whether the last read filled all the room there was, so that more would be of use.
+    filled_up: bool,
+    frame: Option<FrameInFlight>,
+    assembler: Assembler,
+    located: Option<Located>,
+}
+
+/// Where the read in progress lands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Landing {
+    Nowhere,
+    Window,
+    Message,
+}
+
+/// A frame whose header is consumed and whose payload is coming.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameInFlight {
+    pub(super) header: FrameHeader,
+    /// How much of the payload is unmasked and validated.
+    received: u64,
+    place: Place,
+}
+
+/// Where the payload of a frame is gathered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It stays in the window until it is whole: a control frame, or a short message in one frame.
+    Window,
+    /// It goes to the message under assembly as it comes.
+    Message,
+    /// It is delivered as it comes.
+    Chunks,
+}
+
+/// An event that was found, and where its payload is.
+///
+/// INVARIANT: where `what` is `Text`, the payload is UTF-8: the validator of the assembler saw
+/// every byte of it and was complete at its end.
+#[derive(Debug, Clone)]
+struct Located {
+    what: What,
+    /// The range of the payload in the window, or `None` for the message under assembly.
+    range: Option<Range<usize>>,
+}
+
+/// What was located.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Text,
+    Binary,
+    Chunk { kind: MessageKind, fin: bool },
+    Ping,
+    Pong,
+    Close,
+}
+
+impl RecvBuffer {
+    /// Makes an empty buffer, which owns no memory.
+    pub const fn new() -> Self {
+        Self {
+            window: Vec::new(),
+            head: 0,
+            tail: 0,
+            landing: Landing::Nowhere,
+            arrived: false,
+            filled_up: false,
+            frame: None,
+            assembler: Assembler::new(),
+            located: None,
+        }
+    }
+
+    /// Returns the place for the next read, which is never empty.
+    ///
+    /// For a long payload that is the message itself, so that the kernel writes it where it will
+    /// stay. Its size grows with the bytes that came, never with the length that a header claims.
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        self.end_event();
+        self.arrange_spare();
+        match self.landing {
+            Landing::Message => self.assembler.spare_mut(self.landable_len()),
+            Landing::Window | Landing::Nowhere => &mut self.window[self.tail..],
+        }
+    }
+
+    /// Notes that `len` bytes were read into [`spare_mut`](Self::spare_mut).
+    ///
+    /// More than there was room for counts as all of it; without a call of `spare_mut` before it,
+    /// nothing happens.
+    pub fn commit(&mut self, len: usize) {
+        self.end_event();
+        let room = match self.landing {
+            Landing::Nowhere => 0,
+            Landing::Window => {
+                let room = self.window.len() - self.tail;
+                self.tail += len.min(room);
+                room
+            }
+            Landing::Message => {
+                let room = self.assembler.spare_mut(self.landable_len()).len();
+                self.assembler.commit(len.min(room));
+                room
+            }
+        };
+        self.filled_up = len >= room;
+        self.arrived |= len.min(room) > 0;
+        self.landing = Landing::Nowhere;
+    }
+
+    /// Appends bytes that were received elsewhere, such as those behind somebody's HTTP head.
+    pub fn extend(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let spare = self.spare_mut();
+            let len = spare.len().min(bytes.len());
+            spare[..len].copy_from_slice(&bytes[..len]);
+            self.commit(len);
+            bytes = &bytes[len..];
+        }
+    }
+
+    /// Takes the located event as a message of its own.
+    ///
+    /// A short payload is copied into an allocation of its size, so that twenty bytes do not pin a
+    /// large buffer; a long one is moved without a copy. Returns `None` if there is no event, or
+    /// if it is a [`Chunk`], which is not a message.
+    pub fn take_message(&mut self) -> Option<Message> {
+        let located = self
+            .located
+            .take_if(|located| !matches!(located.what, What::Chunk { .. }))?;
+        let payload = match &located.range {
+            Some(range) => Bytes::copy_from_slice(self.window.get(range.clone())?),
+            None => {
+                let bytes = self.assembler.take_bytes();
+                // A buffer grows by doubling, so it may have more room than it needs.
+                if bytes.len() < MOVED_LEN || bytes.len() < bytes.capacity() / 2 {
+                    Bytes::copy_from_slice(&bytes)
+                } else {
+                    Bytes::from(bytes)
+                }
+            }
+        };
+        match located.what {
+            What::Text => Some(Message::Text(Utf8Bytes::from_validated(payload))),
+            What::Binary => Some(Message::Binary(payload)),
+            What::Ping => Some(Message::Ping(payload)),
+            What::Pong => Some(Message::Pong(payload)),
+            What::Close => Some(Message::Close(
+                decode_close(&payload).map(CloseFrame::into_owned),
+            )),
+            What::Chunk { .. } => None,
+        }
+    }
+
+    /// Gives the buffer a window to read into, such as one of a pool; `len` bytes of it are used.
+    ///
+    /// Bytes that wait are copied to its front. A window that was there before is dropped; take it
+    /// back with [`park`](Self::park).
+    pub fn lend(&mut self, mut window: Vec<u8>) {
+        self.end_event();
+        self.landing = Landing::Nowhere;
+        let unread = &self.window[self.head..self.tail];
+        if window.len() < unread.len() {
+            window.resize(unread.len(), 0);
+        }
+        window[..unread.len()].copy_from_slice(unread);
+        self.tail = unread.len();
+        self.head = 0;
+        self.window = window;
+    }
+
+    /// Takes the window back, so that a connection which waits holds none.
+    ///
+    /// Bytes that wait, such as half a header, move into an allocation of their own size. Returns
+    /// `None` if there is no window.
+    pub fn park(&mut self) -> Option<Vec<u8>> {
+        self.end_event();
+        self.landing = Landing::Nowhere;
+        self.assembler.park();
+        let unread = &self.window[self.head..self.tail];
+        if unread.len() == self.window.len() {
+            return None;
+        }
+        let unread = unread.to_vec();
+        self.head = 0;
+        self.tail = unread.len();
+        Some(core::mem::replace(&mut self.window, unread))
+    }
+
+    /// Returns the event that the last [`advance`](crate::Connection::advance) found.
+    #[inline]
+    pub fn event(&self) -> Option<Event<'_>> {
+        let payload = self.located_payload();
+        Some(match self.located()? {
+            What::Text => Event::Text(validated_text(payload)),
+            What::Binary => Event::Binary(payload),
+            What::Chunk { kind, fin } => Event::Chunk(Chunk { kind, payload, fin }),
+            What::Ping => Event::Ping(payload),
+            What::Pong => Event::Pong(payload),
+            What::Close => Event::Close(decode_close(payload)),
+        })
+    }
+
+    /// Returns the bytes that were received and not consumed: after a handshake, what followed
+    /// its head.
+    ///
+    /// Of a message that is being received they are only a part.
+    pub fn unread(&self) -> &[u8] {
+        &self.window[self.head..self.tail]
+    }
+
+    /// Drops `len` bytes from the front.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.head += len.min(self.tail - self.head);
+    }
+
+    /// Ends the event: its payload is no longer needed.
+    #[inline]
+    pub(super) fn end_event(&mut self) {
+        if let Some(Located { range: None, .. }) = self.located.take() {
+            self.assembler.release();
+        }
+    }
+
+    /// Whether bytes arrived since the last call.
+    #[inline]
+    pub(super) fn take_arrived(&mut self) -> bool {
+        core::mem::take(&mut self.arrived)
+    }
+
+    /// Drops all that was received and returns how many bytes were not consumed.
+    pub(super) fn discard(&mut self) -> usize {
+        self.end_event();
+        let len = self.tail - self.head + self.assembler.unprocessed_len();
+        self.head = 0;
+        self.tail = 0;
+        self.landing = Landing::Nowhere;
+        self.frame = None;
+        self.assembler = Assembler::new();
+        len
+    }
+
+    pub(super) const fn frame(&self) -> Option<&FrameInFlight> {
+        self.frame.as_ref()
+    }
+
+    pub(super) const fn assembler(&self) -> &Assembler {
+        &self.assembler
+    }
+
+    /// Opens a message of `kind`.
+    #[inline]
+    pub(super) fn begin_message(&mut self, kind: MessageKind) {
+        self.assembler.begin(kind);
+    }
+
+    /// Consumes a header and waits for its payload in `place`.
+    #[inline]
+    pub(super) fn begin_frame(&mut self, header: FrameHeader, place: Place) {
+        self.consume(header.encoded_len());
+        if !header.opcode.is_control() {
+            self.assembler.add_frame(header.payload_len);
+        }
+        self.frame = Some(FrameInFlight {
+            header,
+            received: 0,
+            place,
+        });
+    }
+
+    /// Whether a payload is better kept in the window than moved: it is whole already, or so short
+    /// that moving its beginning once is cheaper than a buffer of its own.
+    #[inline]
+    pub(super) fn fits_in_window(&self, header: &FrameHeader) -> bool {
+        let Ok(payload_len) = usize::try_from(header.payload_len) else {
+            return false;
+        };
+        let there = (self.tail - self.head).saturating_sub(header.encoded_len());
+        payload_len <= there || payload_len <= self.window.len() / 4
+    }
+
+    /// Takes what has come of the payload of a control frame, or of a message in one frame, in the
+    /// window; `true` once it is whole and located.
+    #[inline]
+    pub(super) fn gather(&mut self) -> Result<bool, ProtocolError> {
+        let Some(mut frame) = self.frame else {
+            return Ok(false);
+        };
+        match frame.place {
+            Place::Window => self.gather_in_window(&mut frame),
+            Place::Message => self.gather_in_message(&mut frame),
+            Place::Chunks => self.gather_chunk(&mut frame),
+        }
+    }
+
+    /// The payload stays where it is until it is whole.
+    #[inline]
+    fn gather_in_window(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
+        let header = frame.header;
+        let there = self.tail - self.head;
+        // The payload fits in memory if it is whole, so what is there bounds it.
+        let available = usize::try_from(header.payload_len).map_or(there, |len| len.min(there));
+        let received = usize::try_from(frame.received).map_or(available, |len| len.min(available));
+        let fresh = &mut self.window[self.head + received..self.head + available];
+        unmask(fresh, header.mask, frame.received);
+        if !header.opcode.is_control() {
+            self.assembler.validate(fresh)?;
+        }
+        frame.received = available as u64;
+        if frame.received < header.payload_len {
+            self.frame = Some(*frame);
+            return Ok(false);
+        }
+        self.frame = None;
+        let what = match header.opcode {
+            Opcode::Ping => What::Ping,
+            Opcode::Pong => What::Pong,
+            Opcode::Close => What::Close,
+            Opcode::Text
+            | Opcode::Binary
+            | Opcode::Continuation => match self.assembler.finish()? {
+                Some(MessageKind::Text) => What::Text,
+                Some(MessageKind::Binary) | None => What::Binary,
+            },
+        };
+        self.locate(what, available);
+        Ok(true)
+    }
+
+    /// The payload moves to the message, unless it landed there.
+    fn gather_in_message(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
+        let header = frame.header;
+        let wanted = self.landable_len();
+        let len = wanted.min(self.tail - self.head);
+        if len > 0 {
+            self.assembler
+                .append(&self.window[self.head..self.head + len]);
+            self.consume(len);
+        }
+        let processed = self
+            .assembler
+            .process(header.mask, key_offset(frame.received))?;
+        frame.received += processed as u64;
+        if frame.received < header.payload_len {
+            self.frame = Some(*frame);
+            return Ok(false);
+        }
+        self.frame = None;
+        if header.fin {
+            let what = match self.assembler.finish()? {
+                Some(MessageKind::Text) => What::Text,
+                Some(MessageKind::Binary) | None => What::Binary,
+            };
+            self.located = Some(Located { what, range: None });
+        }
+        Ok(true)
+    }
+
+    /// What is there is located; an empty fragment that is not the last is nothing to deliver.
+    fn gather_chunk(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
+        let header = frame.header;
+        let there = self.tail - self.head;
+        let remaining = header.payload_len - frame.received.min(header.payload_len);
+        let len = usize::try_from(remaining).map_or(there, |len| len.min(there));
+        if len == 0 && remaining > 0 {
+            return Ok(false);
+        }
+        let fresh = &mut self.window[self.head..self.head + len];
+        unmask(fresh, header.mask, frame.received);
+        self.assembler.validate(fresh)?;
+        frame.received += len as u64;
+        let whole = frame.received >= header.payload_len;
+        self.frame = (!whole).then_some(*frame);
+        let fin = whole && header.fin;
+        let kind = self.assembler.kind().unwrap_or(MessageKind::Binary);
+        if fin {
+            self.assembler.finish()?;
+        }
+        if len > 0 || fin {
+            self.locate(What::Chunk { kind, fin }, len);
+        }
+        Ok(true)
+    }
+
+    /// Consumes `len` bytes as the payload of an event.
+    #[inline]
+    fn locate(&mut self, what: What, len: usize) {
+        self.located = Some(Located {
+            what,
+            range: Some(self.head..self.head + len),
+        });
+        self.head += len;
+    }
+
+    /// Returns what was located and its payload, for the reply that it may need.
+    #[inline]
+    pub(super) fn located(&self) -> Option<What> {
+        self.located.as_ref().map(|located| located.what)
+    }
+
+    /// Returns the payload of what was located.
+    #[inline]
+    pub(super) fn located_payload(&self) -> &[u8] {
+        match &self.located {
+            Some(Located {
+                range: Some(range), ..
+            }) => self.window.get(range.clone()).unwrap_or(&[]),
+            Some(Located { range: None, .. }) => self.assembler.bytes(),
+            None => &[],
+        }
+    }
+
+    /// How many bytes of the payload in flight may still land in the message.
+    fn landable_len(&self) -> usize {
+        let Some(frame) = &self.frame else { return 0 };
+        let pending = frame.received + self.assembler.unprocessed_len() as u64;
+        let remaining = frame.header.payload_len.saturating_sub(pending);
+        usize::try_from(remaining).unwrap_or(usize::MAX)
+    }
+
+    /// Chooses where the next read lands, and makes room there.
+    fn arrange_spare(&mut self) {
+        let moves_to_message = self
+            .frame
+            .is_some_and(|frame| frame.place == Place::Message);
+        if moves_to_message && self.head == self.tail && self.landable_len() >= LANDED_LEN {
+            self.landing = Landing::Message;
+            return;
+        }
+        self.landing = Landing::Window;
+        let unread_len = self.tail - self.head;
+        let spare_len = self.window.len() - self.tail;
+        if unread_len == 0 {
+            self.head = 0;
+            self.tail = 0;
+            // The traffic fills the window: a longer one halves the reads, and costs no copy.
+            if self.filled_up && self.window.len() < LONGEST_WINDOW {
+                let len = (self.window.len() * 4).clamp(SHORTEST_WINDOW, LONGEST_WINDOW);
+                self.window = Vec::new();
+                self.grow_window(len);
+            }
+        } else if self.head > 0 && spare_len < self.window.len() / 2 {
+            self.window.copy_within(self.head..self.tail, 0);
+            self.head = 0;
+            self.tail = unread_len;
+        }
+        if self.tail == self.window.len() {
+            self.grow_window((self.window.len() * 2).max(SHORTEST_WINDOW));
+        }
+    }
+
+    fn grow_window(&mut self, len: usize) {
+        if self.window.is_empty() {
+            // Fresh zeroed memory is cheaper than memory that is zeroed here.
+            self.window = vec![0; len];
+        } else {
+            self.window.resize(len, 0);
+        }
+    }
+}
+
+impl Default for RecvBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<&[u8]> for RecvBuffer {
+    fn from(unread: &[u8]) -> Self {
+        let mut input = Self::new();
+        input.extend(unread);
+        input
+    }
+}
+
+impl fmt::Debug for RecvBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvBuffer")
+            .field("unread_len", &self.unread().len())
+            .field("window_len", &self.window.len())
+            .field("frame", &self.frame)
+            .field("located", &self.located)
+            .finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn unmask(fresh: &mut [u8], key: Option<MaskingKey>, received: u64) {
+    if let Some(key) = key {
+        mask(fresh, key, key_offset(received));
+    }
+}
+
+/// The place in the four bytes of the key, which is all that masking needs of an offset.
+#[inline]
+const fn key_offset(received: u64) -> usize {
+    (received % 4).to_le_bytes()[0] as usize
+}
+
+/// A Close payload that the receiver has judged already.
+fn decode_close(payload: &[u8]) -> Option<CloseFrame<'_>> {
+    CloseFrame::decode(payload).ok().flatten()
+}
+
+#[inline]
+#[allow(unsafe_code, reason = "text is validated as it arrives, once")]
+fn validated_text(payload: &[u8]) -> &str {
+    debug_assert!(core::str::from_utf8(payload).is_ok(), "located text is UTF-8");
+    // SAFETY: called with the payload of a `Located` whose `what` is `Text`, which is UTF-8 by the
+    // invariant of `Located`. `gather_in_window` and `gather_in_message` make it so: each byte of
+    // the range passed the assembler's validator after it was unmasked, `finish` saw the validator
+    // complete, and every method that could change those bytes ends the event first.
+    unsafe { core::str::from_utf8_unchecked(payload) }
+}
+
+/// A window starts with room for many small messages in little memory.
+const SHORTEST_WINDOW: usize = 4 << 10;
+
+/// Longer reads do not make the kernel faster.
+const LONGEST_WINDOW: usize = 64 << 10;
+
+/// A remainder of at least this length is read into the message; a shorter one comes with what
+/// follows it.
+const LANDED_LEN: usize = 4 << 10;
+
+/// A message of at least this length is moved out rather than copied.
+const MOVED_LEN: usize = 4 << 10;
