@@ -2,7 +2,9 @@
 
 mod connection;
 mod error;
+mod extension;
 pub mod frame;
+pub mod handshake;
 mod message;
 mod utf8;
 

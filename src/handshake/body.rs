@@ -1,0 +1,140 @@
+//! The body of a refused handshake, bounded.
+//!
+//! Knows the three ways in which HTTP/1.1 says where a body ends, and keeps no more of it than the
+//! limit. Why the handshake was refused is for the application to read in it.
+//!
+//! RFC 9112, sections 6 and 7.
+
+use super::head::Headers;
+use crate::connection::RecvBuffer;
+
+/// A body that is being read.
+#[derive(Debug)]
+pub(super) struct Body {
+    framing: Framing,
+    kept: Vec<u8>,
+    max_len: usize,
+}
+
+/// What is left of a body, and how it says so (RFC 9112, section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// This many bytes.
+    Length(u64),
+    /// A chunk of which this many bytes are left; its CRLF follows.
+    Chunk(u64),
+    /// The line that says how long the next chunk is.
+    ChunkSize,
+    /// The CRLF behind a chunk.
+    ChunkEnd,
+    /// Whatever comes until the transport ends.
+    UntilEof,
+    /// Nothing.
+    Ended,
+    /// More, but not for us: it is over the limit, or makes no sense.
+    Abandoned,
+}
+
+impl Body {
+    /// Begins the body of a response with this status and these headers.
+    pub(super) fn new(status: u16, headers: &Headers, max_len: usize) -> Self {
+        let framing = if matches!(status, 204 | 304) {
+            Framing::Ended
+        } else if headers.has_token("transfer-encoding", "chunked") {
+            Framing::ChunkSize
+        } else if headers.first("transfer-encoding").is_some() {
+            Framing::UntilEof
+        } else {
+            match headers.first("content-length") {
+                None => Framing::UntilEof,
+                Some(_) => headers
+                    .single("content-length")
+                    .filter(|len| len.iter().all(u8::is_ascii_digit))
+                    .and_then(|len| core::str::from_utf8(len).ok()?.parse().ok())
+                    .map_or(Framing::Abandoned, Framing::Length),
+            }
+        };
+        Self {
+            framing,
+            kept: Vec::new(),
+            max_len: max_len.min(LONGEST_KEPT),
+        }
+    }
+
+    /// Reads what has come; `true` once nothing more is of use.
+    pub(super) fn receive(&mut self, input: &mut RecvBuffer) -> bool {
+        loop {
+            self.framing = match self.framing {
+                Framing::Ended | Framing::Abandoned => return true,
+                Framing::Length(0) => Framing::Ended,
+                Framing::Chunk(0) => Framing::ChunkEnd,
+                Framing::Length(left) => match self.keep(left, input) {
+                    Some(left) => Framing::Length(left),
+                    None => Framing::Abandoned,
+                },
+                Framing::Chunk(left) => match self.keep(left, input) {
+                    Some(left) => Framing::Chunk(left),
+                    None => Framing::Abandoned,
+                },
+                Framing::UntilEof => match self.keep(u64::MAX, input) {
+                    Some(_) => Framing::UntilEof,
+                    None => Framing::Abandoned,
+                },
+                Framing::ChunkEnd => match input.unread() {
+                    [b'\r', b'\n', ..] => {
+                        input.consume(2);
+                        Framing::ChunkSize
+                    }
+                    [] | [b'\r'] => return false,
+                    _ => Framing::Abandoned,
+                },
+                Framing::ChunkSize => match httparse::parse_chunk_size(input.unread()) {
+                    // Trailers may follow, and say nothing about the body.
+                    Ok(httparse::Status::Complete((_, 0))) => Framing::Ended,
+                    Ok(httparse::Status::Complete((len, size))) => {
+                        input.consume(len);
+                        Framing::Chunk(size)
+                    }
+                    Ok(httparse::Status::Partial) if input.unread().len() < LONGEST_SIZE_LINE => {
+                        return false;
+                    }
+                    Ok(httparse::Status::Partial) | Err(_) => Framing::Abandoned,
+                },
+            };
+            let waits = matches!(
+                self.framing,
+                Framing::Length(1..) | Framing::Chunk(1..) | Framing::UntilEof
+            );
+            if waits && input.unread().is_empty() {
+                return false;
+            }
+        }
+    }
+
+    /// Ends the body, and returns what was kept and whether there was more.
+    pub(super) fn finish(self) -> (Vec<u8>, bool) {
+        let whole = matches!(
+            self.framing,
+            Framing::Ended | Framing::UntilEof | Framing::Length(0)
+        );
+        (self.kept, !whole)
+    }
+
+    /// Keeps what has come of `left` bytes and returns how many are left; `None` if that would be
+    /// more than is kept.
+    fn keep(&mut self, left: u64, input: &mut RecvBuffer) -> Option<u64> {
+        let there = input.unread();
+        let len = usize::try_from(left).map_or(there.len(), |left| left.min(there.len()));
+        let room = self.max_len - self.kept.len();
+        let taken = len.min(room);
+        self.kept.extend_from_slice(&there[..taken]);
+        input.consume(len);
+        (len <= room).then_some(left - len as u64)
+    }
+}
+
+/// No limit lets a refusal keep more than this.
+const LONGEST_KEPT: usize = 64 << 10;
+
+/// A chunk's size and its extensions.
+const LONGEST_SIZE_LINE: usize = 256;

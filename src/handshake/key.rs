@@ -1,0 +1,77 @@
+//! The key of the opening handshake, and its answer.
+//!
+//! Knows 16 bytes, base64 and SHA-1; not the headers that carry them.
+//!
+//! RFC 6455, sections 4.1 and 4.2.2.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// Returns the value of Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
+///
+/// For servers whose HTTP is somebody else's. The key is taken as it stands in the header, without
+/// white space around it.
+///
+/// ```
+/// // RFC 6455, section 1.3.
+/// assert_eq!(
+///     &framewright::handshake::accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
+///     b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+/// );
+/// ```
+pub fn accept_key(sec_websocket_key: &[u8]) -> [u8; ACCEPT_LEN] {
+    let mut hash = Sha1::new();
+    hash.update(sec_websocket_key);
+    hash.update(GUID);
+    let mut accept = [0; ACCEPT_LEN];
+    let encoded = STANDARD.encode_slice(hash.finalize(), &mut accept);
+    debug_assert_eq!(encoded, Ok(ACCEPT_LEN), "20 bytes are 28 characters");
+    accept
+}
+
+/// Returns the Sec-WebSocket-Key of a nonce.
+pub(super) fn encode_nonce(nonce: [u8; NONCE_LEN]) -> [u8; KEY_LEN] {
+    let mut key = [0; KEY_LEN];
+    let encoded = STANDARD.encode_slice(nonce, &mut key);
+    debug_assert_eq!(encoded, Ok(KEY_LEN), "16 bytes are 24 characters");
+    key
+}
+
+/// Whether a Sec-WebSocket-Key "when decoded, is 16 bytes in length" (4.1).
+pub(super) fn is_key(key: &[u8]) -> bool {
+    // A buffer that is longer than it need be: the decoder asks for whole groups.
+    let mut nonce = [0; 18];
+    key.len() == KEY_LEN && STANDARD.decode_slice(key, &mut nonce) == Ok(NONCE_LEN)
+}
+
+/// 1.3: the globally unique identifier that no other protocol's endpoint would append.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const NONCE_LEN: usize = 16;
+const KEY_LEN: usize = 24;
+const ACCEPT_LEN: usize = 28;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_padded_base64() {
+        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        assert!(is_key(&encode_nonce([0xff; 16])));
+        let refused: [&[u8]; 9] = [
+            b"",
+            b"dGhlIHNhbXBsZSBub25jZQ",       // no padding
+            b"dGhlIHNhbXBsZSBub25jZQ=",      // half of it
+            b"AAAAAAAAAAAAAAAAAAAA",         // 15 bytes
+            b"AAAAAAAAAAAAAAAAAAAAAAA=",     // 17 bytes
+            b"____________________-w==",     // the URL alphabet
+            b"dGhlIHNhbXBs ZSBub25jZQ=",     // a space inside
+            b"dGhlIHNhbXBsZSBub25jZQ==dGhl", // more behind it
+            b"!!!!!!!!!!!!!!!!!!!!!!!!",
+        ];
+        for key in refused {
+            assert!(!is_key(key), "{}", key.escape_ascii());
+        }
+    }
+}

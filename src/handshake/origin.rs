@@ -1,0 +1,114 @@
+//! Which web pages may connect.
+//!
+//! A browser says in Origin which page asks, and lets any page ask: a server that does not look is
+//! open to cross-site WebSocket hijacking. It knows origins and the Host; not where they stand.
+//!
+//! RFC 6455, sections 4.2.2 item 4 and 10.2; RFC 6454.
+
+use super::head::Headers;
+use crate::error::SendError;
+
+/// Which origins a server accepts.
+///
+/// A request without an Origin does not come from a browser, and is accepted by every policy. One
+/// with several, or with `null`, is accepted by [`Any`](Self::Any) alone.
+///
+/// ```
+/// use framewright::handshake::OriginPolicy;
+///
+/// let policy = OriginPolicy::any_of(["https://example.com", "http://localhost:8080"])?;
+/// # Ok::<(), framewright::SendError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OriginPolicy {
+    /// Pages from the host and port that the request itself was sent to.
+    ///
+    /// Where the Host header names no port, it is the default port of the page's scheme: whether
+    /// TLS ends in front of this server is not known here.
+    #[default]
+    SameOrigin,
+    /// Pages from these origins, compared exactly: scheme, host and port.
+    AnyOf(Vec<Origin>),
+    /// Any page. Right where cookies and the network prove nothing about who asks.
+    Any,
+}
+
+impl OriginPolicy {
+    /// Makes the policy of a list of origins.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginInvalid`](SendError::OriginInvalid) for anything but `scheme://host` or
+    /// `scheme://host:port`.
+    pub fn any_of<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, SendError> {
+        origins
+            .into_iter()
+            .map(|origin| Origin::parse(origin.as_bytes()).ok_or(SendError::OriginInvalid))
+            .collect::<Result<_, _>>()
+            .map(Self::AnyOf)
+    }
+
+    pub(super) fn allows(&self, headers: &Headers, host: &str) -> bool {
+        if *self == Self::Any || headers.first("origin").is_none() {
+            return true;
+        }
+        let Some(origin) = headers.single("origin").and_then(Origin::parse) else {
+            return false;
+        };
+        match self {
+            Self::SameOrigin => Origin::parse(format!("{}://{host}", origin.scheme).as_bytes())
+                .is_some_and(|own| own.port.is_some() && own == origin),
+            Self::AnyOf(allowed) => allowed.contains(&origin),
+            Self::Any => true,
+        }
+    }
+}
+
+/// An origin: scheme, host and port (RFC 6454, section 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: String,
+    host: String,
+    /// `None` for a scheme of which no default port is known, such as that of a browser extension.
+    port: Option<u16>,
+}
+
+impl Origin {
+    fn parse(origin: &[u8]) -> Option<Self> {
+        let origin = core::str::from_utf8(origin).ok()?.to_ascii_lowercase();
+        let (scheme, authority) = origin.split_once("://")?;
+        let is_scheme = scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let host_len = match authority.strip_prefix('[') {
+            Some(address) => address.find(']')? + 2,
+            None => authority.find(':').unwrap_or(authority.len()),
+        };
+        let (host, port) = authority.split_at(host_len);
+        let is_host = !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~[]:".contains(&byte));
+        if scheme.is_empty() || !is_scheme || !is_host {
+            return None;
+        }
+        let port = match port.strip_prefix(':') {
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
+            Some(_) => return None,
+            None => default_port(scheme),
+        };
+        Some(Self {
+            scheme: scheme.to_owned(),
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
