@@ -1,5 +1,90 @@
 //! A WebSocket library (RFC 6455) whose core does no I/O.
+//!
+//! The core does the opening handshake of both roles, frames, masking, fragmentation, UTF-8, ping
+//! and pong, the closing handshake and deadlines, over buffers that the caller owns. It reads no
+//! socket and no clock, and spawns nothing. Adapters put a stream and a clock under it.
+//!
+//! # Choose your layer
+//!
+//! | you have | use |
+//! |---|---|
+//! | a thread per connection | [`blocking`]: [`blocking::accept`], [`blocking::connect`] |
+//! | an event loop, a runtime or a transport of your own | [`handshake`], then [`Connection`] with [`RecvBuffer`] and [`SendBuffer`] |
+//! | an HTTP server that has upgraded a request | [`handshake::accept_key`], then [`Connection::new`] |
+//! | bytes of frames | [`frame::FrameHeader`], [`frame::mask()`] |
+//!
+//! # The core in a loop
+//!
+//! Events are lent: they borrow the input, so the connection and the output stay free for the
+//! reply, and an echo copies nothing but its output.
+//!
+//! ```
+//! use framewright::{Connection, Event, ProtocolError, RecvBuffer, SendBuffer};
+//!
+//! fn on_readable(
+//!     connection: &mut Connection,
+//!     input: &mut RecvBuffer, // what was read is in here
+//!     output: &mut SendBuffer,
+//! ) -> Result<(), ProtocolError> {
+//!     let outcome = loop {
+//!         match connection.receive(input, output) {
+//!             Ok(Some(Event::Text(text))) => drop(connection.send_text(text, output)),
+//!             Ok(Some(_)) => {}
+//!             Ok(None) => break Ok(()),
+//!             Err(error) => break Err(error),
+//!         }
+//!     };
+//!     // Write the output here, also on an error: the Close frame that we owe is in there.
+//!     outcome
+//! }
+//! ```
+//!
+//! # The layers
+//!
+//! Imports go down this list, never up.
+//!
+//! | layer | module | holds |
+//! |---|---|---|
+//! | adapters | [`blocking`] | a stream, a clock |
+//! | protocol | [`handshake`]: heads, keys, URIs, origins | state |
+//! | | `connection`: [`Connection`], [`RecvBuffer`], [`SendBuffer`], [`Config`], [`End`] | state |
+//! | | `extension`: the grammar of extension offers | nothing |
+//! | | `message`: [`Message`], [`Utf8Bytes`] | a value |
+//! | wire | [`frame`]: headers, opcodes, masks, close codes; `utf8` | nothing |
+//! | leaf | `error`: [`ProtocolError`], [`SendError`], [`HandshakeError`] | a value |
+//!
+//! # What holds, whatever the peer does
+//!
+//! 1. The core performs no I/O, reads no clock, spawns nothing.
+//! 2. The same bytes in any split give the same messages, errors and output; only
+//!    [`Delivery::Chunks`] shows how they came.
+//! 3. Memory follows the bytes received, never the lengths claimed, and every resource has a limit
+//!    with a name and a default: [`Config`].
+//! 4. One call finds at most one event and appends at most one reply.
+//! 5. On the first [`ProtocolError`] the Close frame that is owed is in the output, and the error
+//!    stays.
+//! 6. Messages that the peer sent before its Close are delivered, also while we are closing;
+//!    nothing is delivered after it.
+//! 7. Text is UTF-8, and what is not fails at the first byte that shows it.
+//! 8. No public call panics, whatever the bytes and whatever the order of calls.
+//!
+//! # An idle connection
+//!
+//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 224, 264 and 96 bytes on a 64-bit target,
+//! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back.
+//!
+//! # Features
+//!
+//! - `blocking` (default): the adapter over `std::io` streams.
+//!
+//! Without features there is the core alone.
+//!
+//! The words are those of [RFC 6455](https://www.rfc-editor.org/rfc/rfc6455).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod connection;
 mod error;
 mod extension;

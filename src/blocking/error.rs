@@ -1,0 +1,42 @@
+//! What an adapter can fail with.
+//!
+//! The three families of the core, and what only a transport adds. Whether a connection ended well
+//! is not said here but by [`End`](crate::End).
+
+use std::io;
+
+use crate::error::{HandshakeError, ProtocolError, SendError};
+
+/// What went wrong, by whose fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke a rule. It was told with a Close frame, and the connection is over.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The caller asked for something that may not be sent. The connection goes on.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The opening handshake did not become a connection. A client was told with an HTTP answer.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The transport failed.
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) says that a non-blocking stream, or one with
+    /// timeouts of the caller's, has nothing now: nothing is lost, and the call can be repeated.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// No byte left within [`Config::write_timeout`](crate::Config::write_timeout).
+    #[error("peer took no bytes within write_timeout")]
+    WriteTimeout,
+    /// No TCP connection came about within
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout).
+    #[error("no TCP connection within connect_timeout")]
+    ConnectTimeout,
+    /// A `wss:` URI, which needs a stream that is secured with TLS.
+    #[error("wss needs TLS: open a TLS stream and pass it to Client::handshake")]
+    TlsRequired,
+    /// `recv` returns whole messages, and this connection delivers chunks.
+    #[error("recv needs Delivery::Messages: use recv_event with Delivery::Chunks")]
+    DeliveryIsChunks,
+}

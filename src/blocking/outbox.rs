@@ -1,0 +1,110 @@
+//! Replies to an event, gathered.
+//!
+//! Appends to the output while the event still borrows the input. It writes nothing: the adapter
+//! does, when the input is exhausted or enough waits.
+
+use crate::connection::{Connection, SendBuffer};
+use crate::error::SendError;
+use crate::frame::CloseFrame;
+use crate::message::{Message, MessageKind};
+
+/// Takes the replies to an event, which leave together when the adapter is about to wait.
+///
+/// A burst of small messages that are answered one by one so costs one read and one write. The
+/// methods do not wait: with more than
+/// [`write_high_water`](crate::Config::write_high_water) bytes waiting they say
+/// [`BufferFull`](SendError::BufferFull), and what was to be sent is still the caller's.
+#[derive(Debug)]
+pub struct Outbox<'a> {
+    connection: &'a mut Connection,
+    output: &'a mut SendBuffer,
+}
+
+impl<'a> Outbox<'a> {
+    pub(super) const fn new(connection: &'a mut Connection, output: &'a mut SendBuffer) -> Self {
+        Self { connection, output }
+    }
+
+    /// Queues a text message.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferFull`](SendError::BufferFull), and those of
+    /// [`Connection::send_text`].
+    pub fn feed_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection.send_text(text, self.output)
+    }
+
+    /// Queues a binary message.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferFull`](SendError::BufferFull), and those of
+    /// [`Connection::send_binary`].
+    pub fn feed_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection.send_binary(data, self.output)
+    }
+
+    /// Queues a message of any kind.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferFull`](SendError::BufferFull), and those of
+    /// [`Connection::send_message`].
+    pub fn feed(&mut self, message: Message) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection.send_message(message, self.output)
+    }
+
+    /// Queues a fragment of a message.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferFull`](SendError::BufferFull), and those of
+    /// [`Connection::send_fragment`].
+    pub fn feed_fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection
+            .send_fragment(kind, payload, fin, self.output)
+    }
+
+    /// Queues a Ping.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferFull`](SendError::BufferFull), and those of
+    /// [`Connection::send_ping`].
+    pub fn feed_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection.send_ping(payload, self.output)
+    }
+
+    /// Queues a Close: the closing handshake begins, and receiving goes on until it ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connection::send_close`].
+    pub fn feed_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), SendError> {
+        self.connection.send_close(frame, self.output)
+    }
+
+    /// Returns how many bytes wait.
+    pub fn buffered(&self) -> usize {
+        self.output.len()
+    }
+
+    fn require_room(&self) -> Result<(), SendError> {
+        if self.output.len() > self.connection.config().write_high_water {
+            Err(SendError::BufferFull)
+        } else {
+            Ok(())
+        }
+    }
+}

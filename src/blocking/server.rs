@@ -1,0 +1,295 @@
+//! Accepting a connection as a server.
+//!
+//! Drives the opening handshake and gives every request its answer; the rules are
+//! `handshake::server`'s.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::error::Error;
+use super::stream::{ReadOutcome, ReadTimer, Stream, linger, set_write_timeout, write_all};
+use super::websocket::{Parts, WebSocket};
+use crate::connection::{Config, RecvBuffer, SendBuffer};
+use crate::error::HandshakeError;
+use crate::handshake::{
+    Acceptance, OriginPolicy, PlainRequest, Request, Response, ServerHandshake, UpgradeRequest,
+};
+
+/// Accepts a WebSocket over a stream, with the default limits, and only for pages of the same
+/// origin.
+///
+/// # Errors
+///
+/// As those of [`Server::accept`].
+pub fn accept<S: Stream>(stream: S) -> Result<WebSocket<S>, Error> {
+    Server::new().accept(stream)
+}
+
+/// A server with limits, an origin policy and subprotocols of its own.
+///
+/// ```no_run
+/// use framewright::blocking::{Incoming, Server};
+/// use framewright::handshake::{Acceptance, OriginPolicy, Response};
+/// use std::net::TcpListener;
+///
+/// let server = Server::new().origin_policy(OriginPolicy::any_of(["https://example.com"])?);
+/// for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
+///     match server.receive(stream?)? {
+///         Incoming::Plain(request) if request.request().target() == "/healthz" => {
+///             request.respond(&Response::new(200)?.body("well\n"))?;
+///         }
+///         Incoming::Plain(request) => request.respond(&Response::new(404)?)?,
+///         Incoming::Upgrade(upgrade) if upgrade.request().cookie("session").is_none() => {
+///             upgrade.reject(&Response::new(401)?)?;
+///         }
+///         Incoming::Upgrade(upgrade) => {
+///             let mut socket = upgrade.accept(Acceptance::new())?;
+///             socket.send("welcome")?;
+///         }
+///     }
+/// }
+/// # Ok::<(), framewright::blocking::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    config: Arc<Config>,
+    origin_policy: OriginPolicy,
+    subprotocols: Vec<String>,
+}
+
+impl Server {
+    /// Makes a server with the default limits, for pages of the same origin.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the limits and timeouts.
+    #[must_use]
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = config.into();
+        self
+    }
+
+    /// Sets which web pages may connect. Default: those of the same origin.
+    #[must_use]
+    pub fn origin_policy(mut self, policy: OriginPolicy) -> Self {
+        self.origin_policy = policy;
+        self
+    }
+
+    /// Adds a subprotocol that [`accept`](Self::accept) may choose: it takes the client's favourite
+    /// of those added.
+    #[must_use]
+    pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Self {
+        self.subprotocols.push(subprotocol.into());
+        self
+    }
+
+    /// Receives a request and accepts it, if it asks for a WebSocket and the origin policy allows
+    /// it; else it is answered as the error says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`receive`](Self::receive), and
+    /// [`NotAnUpgrade`](HandshakeError::NotAnUpgrade) for a plain HTTP request, which was answered
+    /// with 426.
+    pub fn accept<S: Stream>(&self, stream: S) -> Result<WebSocket<S>, Error> {
+        match self.receive(stream)? {
+            Incoming::Upgrade(upgrade) => {
+                let subprotocol = upgrade
+                    .request()
+                    .subprotocols()
+                    .find(|offered| self.subprotocols.iter().any(|own| own == offered))
+                    .map(str::to_owned);
+                let mut acceptance = Acceptance::new();
+                if let Some(subprotocol) = &subprotocol {
+                    acceptance = acceptance.subprotocol(subprotocol);
+                }
+                upgrade.accept(acceptance)
+            }
+            Incoming::Plain(plain) => {
+                let error = HandshakeError::NotAnUpgrade;
+                plain.exchange.refuse(&error)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Receives a request, which the caller then accepts, rejects or answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Handshake`](Error::Handshake) for a request that breaks a rule, comes from another origin
+    /// or takes too long, which was given its HTTP answer, [`Io`](Error::Io) and
+    /// [`WriteTimeout`](Error::WriteTimeout).
+    pub fn receive<S: Stream>(&self, mut stream: S) -> Result<Incoming<S>, Error> {
+        set_write_timeout(&mut stream, self.config.write_timeout)?;
+        let mut exchange = Exchange {
+            stream,
+            timer: ReadTimer::default(),
+            input: RecvBuffer::new(),
+            config: Arc::clone(&self.config),
+        };
+        match exchange.receive() {
+            Ok(Request::Plain(request)) => Ok(Incoming::Plain(PlainExchange { exchange, request })),
+            Ok(Request::Upgrade(request)) if request.origin_is_allowed(&self.origin_policy) => {
+                Ok(Incoming::Upgrade(PendingUpgrade { exchange, request }))
+            }
+            Ok(Request::Upgrade(_)) => {
+                let error = HandshakeError::OriginForbidden;
+                exchange.refuse(&error)?;
+                Err(error.into())
+            }
+            Err(Error::Handshake(error)) => {
+                // The error is what the caller needs to know, not that its answer was lost.
+                let _ = exchange.refuse(&error);
+                Err(error.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub enum Incoming<S> {
+    /// For a WebSocket.
+    Upgrade(PendingUpgrade<S>),
+    /// For something else, such as a health check.
+    Plain(PlainExchange<S>),
+}
+
+/// A request for a WebSocket that waits for its answer.
+#[derive(Debug)]
+pub struct PendingUpgrade<S> {
+    exchange: Exchange<S>,
+    request: UpgradeRequest,
+}
+
+impl<S: Stream> PendingUpgrade<S> {
+    /// Accepts, and opens the WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send) for a subprotocol that was not offered, or a header line that cannot
+    /// be written; [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    pub fn accept(self, acceptance: Acceptance<'_>) -> Result<WebSocket<S>, Error> {
+        let Exchange {
+            mut stream,
+            input,
+            config,
+            timer: _,
+        } = self.exchange;
+        let mut output = SendBuffer::new();
+        let subprotocol = acceptance.chosen().map(str::to_owned);
+        let mut connection =
+            self.request
+                .accept(acceptance, Arc::clone(&config), &mut output)?;
+        connection.set_now(Instant::now());
+        write_all(&mut stream, &mut output, config.write_timeout)?;
+        let socket = WebSocket::from_parts(Parts {
+            stream,
+            connection,
+            input,
+            output,
+        })?;
+        Ok(socket.with_subprotocol(subprotocol.as_deref()))
+    }
+
+    /// Rejects with an HTTP answer, and closes the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    pub fn reject(self, response: &Response) -> Result<(), Error> {
+        let Self { exchange, request } = self;
+        exchange.answer(|output| request.reject(response, output))
+    }
+
+    /// Returns the request.
+    pub const fn request(&self) -> &UpgradeRequest {
+        &self.request
+    }
+}
+
+/// A plain HTTP request that waits for its answer.
+#[derive(Debug)]
+pub struct PlainExchange<S> {
+    exchange: Exchange<S>,
+    request: PlainRequest,
+}
+
+impl<S: Stream> PlainExchange<S> {
+    /// Answers, and closes the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    pub fn respond(self, response: &Response) -> Result<(), Error> {
+        let Self { exchange, request } = self;
+        exchange.answer(|output| request.respond(response, output))
+    }
+
+    /// Returns the request, the stream, and what of a body has been read, for another HTTP
+    /// implementation.
+    pub fn into_parts(self) -> (PlainRequest, S, RecvBuffer) {
+        (self.request, self.exchange.stream, self.exchange.input)
+    }
+
+    /// Returns the request.
+    pub const fn request(&self) -> &PlainRequest {
+        &self.request
+    }
+}
+
+/// A stream on which a request is received and answered.
+#[derive(Debug)]
+struct Exchange<S> {
+    stream: S,
+    timer: ReadTimer,
+    input: RecvBuffer,
+    config: Arc<Config>,
+}
+
+impl<S: Stream> Exchange<S> {
+    fn receive(&mut self) -> Result<Request, Error> {
+        let mut handshake = ServerHandshake::new(Arc::clone(&self.config));
+        handshake.set_now(Instant::now());
+        loop {
+            if let Some(request) = handshake.receive(&mut self.input)? {
+                return Ok(request);
+            }
+            let deadline = handshake.next_deadline();
+            match self
+                .timer
+                .read(&mut self.stream, self.input.spare_mut(), deadline)?
+            {
+                ReadOutcome::Bytes(len) => self.input.commit(len),
+                ReadOutcome::Eof => return Err(HandshakeError::EndOfStream.into()),
+                ReadOutcome::Elapsed => handshake.handle_timeout(Instant::now())?,
+            }
+        }
+    }
+
+    fn refuse(self, error: &HandshakeError) -> Result<(), Error> {
+        self.answer(|output| error.respond(output))
+    }
+
+    /// Writes an answer and closes, without losing the answer to bytes that were not read.
+    fn answer(mut self, write: impl FnOnce(&mut SendBuffer)) -> Result<(), Error> {
+        let mut output = SendBuffer::new();
+        write(&mut output);
+        write_all(&mut self.stream, &mut output, self.config.write_timeout)?;
+        let deadline = self
+            .config
+            .close_timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        linger(
+            &mut self.stream,
+            &mut self.timer,
+            deadline,
+            self.config.max_drain_len,
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,543 @@
+//! A WebSocket in two halves, for two threads.
+//!
+//! The reader owns the input; the connection and the output are shared. Whoever has something to
+//! write and finds nobody writing takes all that is queued and writes it without the lock, so that
+//! a write that stalls holds up neither the reader's replies nor another's queueing. It knows no
+//! protocol rule.
+
+use core::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::error::Error;
+use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
+use super::websocket::{Parts, WRITTEN_LEN, write_timeout};
+use crate::connection::{
+    Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
+};
+use crate::error::SendError;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::message::{Message, MessageKind};
+
+/// The receiving half of a WebSocket.
+///
+/// Receiving answers Pings and the Close, sends keepalive Pings and keeps deadlines, and writes
+/// before it waits what the [`Writer`] has queued. A deadline that the writer starts by closing is
+/// kept by [`Writer::close`], because a read that waits cannot be told.
+pub struct Reader<S: SplitStream> {
+    stream: S,
+    input: RecvBuffer,
+    timer: ReadTimer,
+    shared: Arc<Shared<S::Writer>>,
+    is_torn_down: bool,
+}
+
+/// The sending half of a WebSocket, cheap to clone and to share between threads.
+///
+/// `feed` queues; the queue is written by `flush`, by `send`, by the [`Reader`] before it waits, or
+/// when 64 KiB are there. A writer reads nothing: without a reader that receives, the peer's Pings
+/// and its Close go unanswered.
+pub struct Writer<W> {
+    shared: Arc<Shared<W>>,
+}
+
+struct Shared<W> {
+    queue: Mutex<Queue>,
+    /// Notified when a write has finished and when the reader has ended.
+    changed: Condvar,
+    /// Locked only by whoever set `Queue::is_writing`, for as long as the write takes.
+    stream: Mutex<W>,
+    /// Another handle of the stream, to shut it down while a write waits.
+    closer: Mutex<W>,
+}
+
+struct Queue {
+    connection: Connection,
+    output: SendBuffer,
+    /// The memory of the last batch, for the next.
+    spare: SendBuffer,
+    /// Whether some thread is writing a batch.
+    is_writing: bool,
+    /// How many batches were begun; all but the one that is being written are finished.
+    batches: u64,
+    /// Why a write failed: then nothing more is written.
+    failed: Option<Failure>,
+    /// Whether the reader has torn the transport down, or was dropped.
+    is_ended: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    Timeout,
+    Io(io::ErrorKind),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Self::WriteTimeout,
+            Failure::Io(kind) => Self::Io(kind.into()),
+        }
+    }
+}
+
+/// Splits a WebSocket.
+pub(super) fn split<S: SplitStream>(
+    parts: Parts<S>,
+) -> Result<(Reader<S>, Writer<S::Writer>), Error> {
+    let mut stream = parts.stream.try_clone_writer()?;
+    let closer = parts.stream.try_clone_writer()?;
+    set_write_timeout(&mut stream, parts.connection.config().write_timeout)?;
+    let shared = Arc::new(Shared {
+        queue: Mutex::new(Queue {
+            connection: parts.connection,
+            output: parts.output,
+            spare: SendBuffer::new(),
+            is_writing: false,
+            batches: 0,
+            failed: None,
+            is_ended: false,
+        }),
+        changed: Condvar::new(),
+        stream: Mutex::new(stream),
+        closer: Mutex::new(closer),
+    });
+    let reader = Reader {
+        stream: parts.stream,
+        input: parts.input,
+        timer: ReadTimer::default(),
+        shared: Arc::clone(&shared),
+        is_torn_down: false,
+    };
+    Ok((reader, Writer { shared }))
+}
+
+impl<S: SplitStream> Reader<S> {
+    /// Receives the next text or binary message; `None` once the connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`WebSocket::recv`](super::WebSocket::recv).
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        if self.shared.lock().connection.config().delivery == Delivery::Chunks {
+            return Err(Error::DeliveryIsChunks);
+        }
+        while self.advance()? {
+            match self.input.take_message() {
+                Some(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(Some(message)),
+                // Answered, or noted, by the core.
+                Some(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) | None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Receives the next event, lent; `None` once the connection has ended.
+    ///
+    /// Reply to it with [`Writer::feed`]: what is queued leaves before the reader waits.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`WebSocket::recv_event`](super::WebSocket::recv_event).
+    pub fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        if self.advance()? {
+            Ok(self.input.event())
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Returns how the connection ended, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.shared.lock().connection.end().cloned()
+    }
+
+    /// Finds the next event, reading and writing as it takes; `false` at the end.
+    fn advance(&mut self) -> Result<bool, Error> {
+        if self.is_torn_down {
+            return Ok(false);
+        }
+        loop {
+            let mut queue = self.shared.lock();
+            let Queue {
+                connection, output, ..
+            } = &mut *queue;
+            let advanced = connection.advance(&mut self.input, output);
+            let is_closed = connection.state() == State::Closed;
+            let much_waits = output.len() >= WRITTEN_LEN;
+            drop(queue);
+            match advanced {
+                Ok(true) => {
+                    if much_waits {
+                        self.shared.write(Wait::No)?;
+                    }
+                    return Ok(true);
+                }
+                Ok(false) if !is_closed => {}
+                Ok(false) => {
+                    self.tear_down();
+                    return Ok(false);
+                }
+                Err(error) => {
+                    self.tear_down();
+                    return Err(error.into());
+                }
+            }
+            self.shared.write(Wait::No)?;
+            self.fill()?;
+        }
+    }
+
+    /// Reads once, or does what a deadline asks for.
+    fn fill(&mut self) -> Result<(), Error> {
+        let deadline = self.shared.lock().connection.next_deadline();
+        let read = self
+            .timer
+            .read(&mut self.stream, self.input.spare_mut(), deadline);
+        let now = Instant::now();
+        let mut queue = self.shared.lock();
+        let Queue {
+            connection, output, ..
+        } = &mut *queue;
+        connection.set_now(now);
+        match read {
+            Ok(ReadOutcome::Bytes(len)) => self.input.commit(len),
+            Ok(ReadOutcome::Elapsed) => connection.handle_timeout(now, output),
+            Ok(ReadOutcome::Eof) => {
+                connection.receive_eof();
+            }
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    connection.transport_failed();
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the transport as the core says. What fails now changes nothing for the caller: the
+    /// connection is over.
+    fn tear_down(&mut self) {
+        self.is_torn_down = true;
+        let _ = self.shared.write(Wait::UntilWritten);
+        loop {
+            match self.shared.lock().connection.teardown() {
+                Teardown::AwaitEof => {}
+                Teardown::ShutDown => {
+                    let _ = self.stream.shut_down(Shutdown::Write);
+                }
+                Teardown::NotYet | Teardown::Drop => break,
+            }
+            // A stream without timeouts could be waited for without end.
+            if !self.timer.is_supported() || self.fill().is_err() {
+                break;
+            }
+            let mut queue = self.shared.lock();
+            let Queue {
+                connection, output, ..
+            } = &mut *queue;
+            // It only counts, and repeats the error that is known.
+            let _ = connection.advance(&mut self.input, output);
+        }
+        let _ = self.stream.shut_down(Shutdown::Write);
+        self.shared.end();
+    }
+}
+
+impl<S: SplitStream> Drop for Reader<S> {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
+impl<W: Stream> Writer<W> {
+    /// Queues a message.
+    ///
+    /// Waits while more than [`write_high_water`](crate::Config::write_high_water) bytes are
+    /// queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send), and those of [`flush`](Self::flush).
+    pub fn feed(&self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        self.queue(|connection, output| connection.send_message(message, output))
+    }
+
+    /// Queues a text message.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_text(&self, text: &str) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_text(text, output))
+    }
+
+    /// Queues a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_binary(&self, data: &[u8]) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_binary(data, output))
+    }
+
+    /// Queues a fragment of a message; the one with `fin` ends it.
+    ///
+    /// While a message is unfinished, others cannot be sent by any clone of this writer.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_fragment(
+        &self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
+    }
+
+    /// Queues a message and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed(message)?;
+        self.flush()
+    }
+
+    /// Sends a Ping.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_ping(&self, payload: &[u8]) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_ping(payload, output))?;
+        self.flush()
+    }
+
+    /// Sends a Close without waiting for the peer's: the reader goes on until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.queue(|connection, output| {
+            let reason = reason.into();
+            connection.send_close(Some(CloseFrame { code, reason }), output)
+        })?;
+        self.flush()
+    }
+
+    /// Writes all that is queued, or waits until another thread has.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    pub fn flush(&self) -> Result<(), Error> {
+        self.shared.write(Wait::UntilWritten)
+    }
+
+    /// Closes the connection, waits until the reader has seen it end, and says how it ended.
+    ///
+    /// A reader must be receiving on another thread; where there is none any more, or the peer does
+    /// not answer within [`close_timeout`](crate::Config::close_timeout), the transport is shut
+    /// down. It may be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send) for a reason that is too long, after which the connection is open as
+    /// before.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<End, Error> {
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        match self.queue(|connection, output| connection.send_close(Some(frame), output)) {
+            Ok(()) | Err(Error::Send(SendError::Closing)) => {}
+            Err(Error::Send(error)) => return Err(error.into()),
+            // The reader meets what befell the transport, and ends.
+            Err(_) => {}
+        }
+        // A thread whose write stalls must not keep this one beyond the deadline.
+        let _ = self.shared.write(Wait::No);
+        let mut queue = self.shared.lock();
+        let deadline = queue.connection.next_deadline();
+        while !queue.is_ended {
+            let now = Instant::now();
+            queue = match deadline {
+                None => self.shared.wait(queue),
+                Some(deadline) if deadline > now => self
+                    .shared
+                    .changed
+                    .wait_timeout(queue, deadline.saturating_duration_since(now))
+                    .map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue),
+                Some(_) => {
+                    let Queue {
+                        connection, output, ..
+                    } = &mut *queue;
+                    connection.handle_timeout(now, output);
+                    break;
+                }
+            };
+        }
+        if !queue.is_ended || queue.connection.state() != State::Closed {
+            // It wakes a reader that waits for a peer that does not answer.
+            let end = queue.connection.transport_failed();
+            drop(queue);
+            self.shared.shut_down();
+            return Ok(end);
+        }
+        match queue.connection.end().cloned() {
+            Some(end) => Ok(end),
+            None => Ok(queue.connection.transport_failed()),
+        }
+    }
+
+    /// Returns how many bytes are queued, those that are being written not counted.
+    pub fn buffered(&self) -> usize {
+        self.shared.lock().output.len()
+    }
+
+    fn queue(
+        &self,
+        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        let mut queue = self.shared.lock();
+        while queue.output.len() > queue.connection.config().write_high_water {
+            drop(queue);
+            self.shared.write(Wait::UntilWritten)?;
+            queue = self.shared.lock();
+        }
+        let Queue {
+            connection, output, ..
+        } = &mut *queue;
+        connection.set_now(Instant::now());
+        send(connection, output)?;
+        let much_waits = output.len() >= WRITTEN_LEN;
+        drop(queue);
+        if much_waits {
+            self.shared.write(Wait::No)?;
+        }
+        Ok(())
+    }
+}
+
+impl<W> Clone for Writer<W> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// What to do where another thread is writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// Leave it to that thread, which looks again when it is done.
+    No,
+    /// Wait until what is queued now was written.
+    UntilWritten,
+}
+
+impl<W: Stream> Shared<W> {
+    /// Writes all that is queued, also what others queue meanwhile: they leave it to this thread.
+    fn write(&self, wait: Wait) -> Result<(), Error> {
+        let mut queue = self.lock();
+        let wanted = queue.batches + u64::from(!queue.output.is_empty());
+        loop {
+            if let Some(failure) = queue.failed {
+                return Err(failure.into());
+            }
+            if queue.is_writing {
+                let finished = queue.batches - 1;
+                if wait == Wait::No || finished >= wanted {
+                    return Ok(());
+                }
+                queue = self.wait(queue);
+            } else if queue.output.is_empty() {
+                return Ok(());
+            } else {
+                queue = self.write_batch(queue);
+            }
+        }
+    }
+
+    /// Writes one batch without the lock.
+    fn write_batch<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let state = &mut *queue;
+        state.is_writing = true;
+        state.batches += 1;
+        let write_timeout = write_timeout(&state.connection);
+        let is_closing = state.connection.state() != State::Open;
+        let spare = core::mem::take(&mut state.spare);
+        let mut batch = core::mem::replace(&mut state.output, spare);
+        drop(queue);
+        let written = {
+            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_closing {
+                // Better a write that takes too long than none.
+                let _ = set_write_timeout(&mut *stream, write_timeout);
+            }
+            write_all(&mut *stream, &mut batch, write_timeout)
+        };
+        let mut queue = self.lock();
+        queue.is_writing = false;
+        queue.spare = batch;
+        if let Err(error) = written {
+            queue.failed = Some(match error {
+                Error::WriteTimeout => Failure::Timeout,
+                Error::Io(error) => Failure::Io(error.kind()),
+                _ => Failure::Io(io::ErrorKind::Other),
+            });
+            queue.connection.transport_failed();
+        }
+        self.changed.notify_all();
+        queue
+    }
+
+    /// Shuts down both directions, which ends a read or write that waits.
+    fn shut_down(&self) {
+        let mut closer = self.closer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = closer.shut_down(Shutdown::Both);
+    }
+}
+
+impl<W> Shared<W> {
+    /// Notes that nobody reads any more.
+    fn end(&self) {
+        self.lock().is_ended = true;
+        self.changed.notify_all();
+    }
+
+    /// A thread that panicked while it held the lock left the state whole: every change under it
+    /// is one call of the core.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        self.changed
+            .wait(queue)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: SplitStream + fmt::Debug> fmt::Debug for Reader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<W> fmt::Debug for Writer<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}

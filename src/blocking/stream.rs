@@ -1,0 +1,320 @@
+//! Streams that block, and what more of them a WebSocket would like.
+//!
+//! Reads and writes with deadlines over anything that can be read and written. It knows no
+//! protocol: only bytes, timeouts and the two directions of a stream.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::Error;
+use crate::connection::SendBuffer;
+
+/// A stream that a WebSocket can run over.
+///
+/// Reading and writing is all that is needed; deadlines need timeouts, and a closing handshake
+/// that loses nothing needs a way to shut down one direction. The methods for these say
+/// [`Unsupported`](io::ErrorKind::Unsupported) unless they are written, and the adapter does
+/// without. A stream of another crate is wrapped in [`Plain`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `framewright::blocking::Stream`",
+    note = "write `impl Stream` for your own type, or wrap any `Read + Write` in `framewright::blocking::Plain`"
+)]
+pub trait Stream: Read + Write {
+    /// Makes a read give up after `timeout`, with `WouldBlock` or `TimedOut`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if this stream has no timeouts.
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let _ = timeout;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes a write give up after `timeout`, with `WouldBlock` or `TimedOut`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if this stream has no timeouts.
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let _ = timeout;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Shuts down writing, reading, or both; both also ends a read that waits on another thread.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if this stream has no such thing.
+    fn shut_down(&mut self, how: Shutdown) -> io::Result<()> {
+        let _ = how;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl Stream for TcpStream {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_read_timeout(self, timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_write_timeout(self, timeout)
+    }
+
+    fn shut_down(&mut self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
+    }
+}
+
+#[cfg(unix)]
+impl Stream for UnixStream {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_read_timeout(self, timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        Self::set_write_timeout(self, timeout)
+    }
+
+    fn shut_down(&mut self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
+    }
+}
+
+impl<S: Stream + ?Sized> Stream for Box<S> {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_write_timeout(timeout)
+    }
+
+    fn shut_down(&mut self, how: Shutdown) -> io::Result<()> {
+        (**self).shut_down(how)
+    }
+}
+
+/// A stream that can be read on one thread and written on another.
+pub trait SplitStream: Stream + Sized {
+    /// The half that is written; it can shut down both.
+    type Writer: Stream;
+
+    /// Returns a handle of the same stream for the writer.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    fn try_clone_writer(&self) -> io::Result<Self::Writer>;
+}
+
+impl SplitStream for TcpStream {
+    type Writer = Self;
+
+    fn try_clone_writer(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+}
+
+#[cfg(unix)]
+impl SplitStream for UnixStream {
+    type Writer = Self;
+
+    fn try_clone_writer(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+}
+
+/// Any `Read + Write` as a [`Stream`] without timeouts.
+///
+/// A peer that falls silent is then waited for as long as the stream waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Plain<S>(pub S);
+
+impl<S: Read + Write> Stream for Plain<S> {}
+
+impl<S: Read> Read for Plain<S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl<S: Write> Write for Plain<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadOutcome {
+    Bytes(usize),
+    Eof,
+    /// The deadline may have passed: look at the clock.
+    Elapsed,
+}
+
+/// The read timeout of a stream, set as seldom as will do.
+///
+/// Every byte moves the next deadline on, and setting a timeout is a system call. A timeout that
+/// is too short costs an early wake-up now and then; one that is too long would miss the deadline.
+#[derive(Debug, Default)]
+pub(super) struct ReadTimer {
+    timeout: Option<Duration>,
+    unsupported: bool,
+}
+
+impl ReadTimer {
+    /// Reads into `room`, until `deadline` at the latest if the stream has timeouts.
+    pub(super) fn read(
+        &mut self,
+        stream: &mut (impl Stream + ?Sized),
+        room: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> io::Result<ReadOutcome> {
+        let started = Instant::now();
+        if let Some(deadline) = deadline {
+            let remaining = deadline.saturating_duration_since(started);
+            if remaining.is_zero() {
+                return Ok(ReadOutcome::Elapsed);
+            }
+            if self.timeout.is_none_or(|timeout| timeout > remaining) {
+                self.set(stream, Some(remaining))?;
+            }
+        } else if self.timeout.is_some() {
+            self.set(stream, None)?;
+        }
+        loop {
+            return match stream.read(room) {
+                Ok(0) => Ok(ReadOutcome::Eof),
+                Ok(len) => Ok(ReadOutcome::Bytes(len)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_timeout(&error) && self.explains(started) => {
+                    // The next deadline may be further away than this one was.
+                    self.set(stream, None)?;
+                    Ok(ReadOutcome::Elapsed)
+                }
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Whether reads end at deadlines.
+    pub(super) const fn is_supported(&self) -> bool {
+        !self.unsupported
+    }
+
+    /// Whether a read that began at `started` gave up because of the timeout, and not because the
+    /// stream does not block at all. Timeouts are coarser than the clock.
+    fn explains(&self, started: Instant) -> bool {
+        self.timeout
+            .is_some_and(|timeout| started.elapsed() + TIMEOUT_SLACK >= timeout)
+    }
+
+    fn set(
+        &mut self,
+        stream: &mut (impl Stream + ?Sized),
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        if self.unsupported {
+            return Ok(());
+        }
+        // Zero means no timeout at all to the operating system.
+        let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        match stream.set_read_timeout(timeout) {
+            Ok(()) => self.timeout = timeout,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.unsupported = true,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Writes all of `output`; what was not written stays in it.
+pub(super) fn write_all(
+    stream: &mut (impl Write + ?Sized),
+    output: &mut SendBuffer,
+    write_timeout: Option<Duration>,
+) -> Result<(), Error> {
+    while !output.is_empty() {
+        let started = Instant::now();
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        match stream.write_vectored(&slices[..count]) {
+            Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
+            Ok(len) => output.consume(len),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error)
+                if is_timeout(&error)
+                    && write_timeout
+                        .is_some_and(|timeout| started.elapsed() + TIMEOUT_SLACK >= timeout) =>
+            {
+                return Err(Error::WriteTimeout);
+            }
+            Err(error) => return Err(Error::Io(error)),
+        }
+    }
+    stream.flush().map_err(Error::Io)
+}
+
+/// Sets the write timeout of a stream that has one.
+pub(super) fn set_write_timeout(
+    stream: &mut (impl Stream + ?Sized),
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+    match stream.set_write_timeout(timeout) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        result => result,
+    }
+}
+
+/// Reads until the peer closes, within a deadline and a bound, so that dropping the stream does not
+/// reset it and take with it what was just written.
+pub(super) fn linger(
+    stream: &mut (impl Stream + ?Sized),
+    timer: &mut ReadTimer,
+    deadline: Option<Instant>,
+    max_len: u64,
+) {
+    let shut = stream.shut_down(Shutdown::Write);
+    if shut.is_err() || !timer.is_supported() {
+        return;
+    }
+    let mut room = [0; 4096];
+    let mut drained = 0_u64;
+    while drained <= max_len {
+        match timer.read(stream, &mut room, deadline) {
+            Ok(ReadOutcome::Bytes(len)) => drained = drained.saturating_add(len as u64),
+            Ok(ReadOutcome::Elapsed) if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
+            Ok(ReadOutcome::Eof | ReadOutcome::Elapsed) | Err(_) => return,
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+/// As many pieces as one write takes; more are rarely there.
+const MAX_SLICES: usize = 16;
+
+/// Timeouts are coarser than the clock.
+const TIMEOUT_SLACK: Duration = Duration::from_millis(20);

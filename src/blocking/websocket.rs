@@ -1,0 +1,425 @@
+//! A WebSocket over one stream, used from one thread.
+//!
+//! Reads, writes and waits for a [`Connection`]; every rule is the core's. It knows no opcode, no
+//! mask and no length.
+
+use core::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::outbox::Outbox;
+use super::split::{Reader, Writer, split};
+use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
+use crate::connection::{Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown};
+use crate::error::SendError;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::message::{Message, MessageKind};
+
+/// A WebSocket over a stream that blocks.
+///
+/// Receiving does the rest too: Pings and the Close are answered, keepalive Pings sent, deadlines
+/// kept. `feed` queues, and what is queued leaves in one write before the next read waits, or when
+/// 64 KiB are there; `send` is `feed` and `flush`.
+///
+/// ```no_run
+/// use framewright::Event;
+/// use framewright::blocking::accept;
+/// use std::net::TcpListener;
+///
+/// let listener = TcpListener::bind("127.0.0.1:9001")?;
+/// for stream in listener.incoming() {
+///     let mut socket = accept(stream?)?;
+///     while let Some((event, mut outbox)) = socket.recv_event()? {
+///         match event {
+///             Event::Text(text) => outbox.feed_text(text)?,
+///             Event::Binary(data) => outbox.feed_binary(data)?,
+///             _ => {} // Pings and the Close are answered already.
+///         }
+///     }
+/// }
+/// # Ok::<(), framewright::blocking::Error>(())
+/// ```
+pub struct WebSocket<S> {
+    stream: S,
+    connection: Connection,
+    input: RecvBuffer,
+    output: SendBuffer,
+    timer: ReadTimer,
+    subprotocol: Option<Box<str>>,
+    /// Whether the transport was torn down, so that nothing is read or written any more.
+    is_torn_down: bool,
+}
+
+/// What a [`WebSocket`] is made of.
+#[derive(Debug)]
+pub struct Parts<S> {
+    /// The stream.
+    pub stream: S,
+    /// The state of the connection.
+    pub connection: Connection,
+    /// What was received and not consumed.
+    pub input: RecvBuffer,
+    /// What was queued and not written.
+    pub output: SendBuffer,
+}
+
+impl<S: Stream> WebSocket<S> {
+    /// Makes a WebSocket of its parts, such as those that another HTTP server left.
+    ///
+    /// # Errors
+    ///
+    /// What the stream says to its write timeout.
+    pub fn from_parts(parts: Parts<S>) -> Result<Self, Error> {
+        let mut socket = Self {
+            stream: parts.stream,
+            connection: parts.connection,
+            input: parts.input,
+            output: parts.output,
+            timer: ReadTimer::default(),
+            subprotocol: None,
+            is_torn_down: false,
+        };
+        let timeout = socket.connection.config().write_timeout;
+        set_write_timeout(&mut socket.stream, timeout)?;
+        Ok(socket)
+    }
+
+    pub(super) fn with_subprotocol(mut self, subprotocol: Option<&str>) -> Self {
+        self.subprotocol = subprotocol.map(Into::into);
+        self
+    }
+
+    /// Takes the WebSocket apart; nothing that was received or queued is lost.
+    pub fn into_parts(self) -> Parts<S> {
+        Parts {
+            stream: self.stream,
+            connection: self.connection,
+            input: self.input,
+            output: self.output,
+        }
+    }
+
+    /// Receives the next text or binary message; `None` once the connection has ended, for
+    /// whatever reason [`end`](Self::end) says.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`](Error::Protocol), [`Io`](Error::Io), [`WriteTimeout`](Error::WriteTimeout), and
+    /// [`DeliveryIsChunks`](Error::DeliveryIsChunks).
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        if self.connection.config().delivery == Delivery::Chunks {
+            return Err(Error::DeliveryIsChunks);
+        }
+        while self.advance()? {
+            match self.input.take_message() {
+                Some(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(Some(message)),
+                // Answered, or noted, by the core.
+                Some(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) | None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Receives the next event, lent, and an [`Outbox`] for the replies to it; `None` once the
+    /// connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`](Error::Protocol), [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    pub fn recv_event(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, Error> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let outbox = Outbox::new(&mut self.connection, &mut self.output);
+        Ok(self.input.event().map(|event| (event, outbox)))
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send), and those of [`flush`](Self::flush) where enough waits to be written.
+    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_message(message.into(), output))
+    }
+
+    /// Queues a fragment of a message; the one with `fin` ends it.
+    ///
+    /// So a long message is streamed: each fragment is written before the next is made.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
+    }
+
+    /// Queues a message and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed(message)?;
+        self.flush()
+    }
+
+    /// Queues a fragment and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error> {
+        self.feed_fragment(kind, payload, fin)?;
+        self.flush()
+    }
+
+    /// Sends a Ping; keepalive does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_ping(payload, output))?;
+        self.flush()
+    }
+
+    /// Sends a Close without waiting for the peer's: go on receiving until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.queue(|connection, output| {
+            let reason = reason.into();
+            connection.send_close(Some(CloseFrame { code, reason }), output)
+        })?;
+        self.flush()
+    }
+
+    /// Writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let write_timeout = write_timeout(&self.connection);
+        if self.connection.state() != State::Open && !self.output.is_empty() {
+            set_write_timeout(&mut self.stream, write_timeout)?;
+        }
+        let written = write_all(&mut self.stream, &mut self.output, write_timeout);
+        if let Err(error) = &written
+            && !is_would_block(error)
+        {
+            self.connection.transport_failed();
+        }
+        written
+    }
+
+    /// Closes the connection and says how it ended.
+    ///
+    /// It sends a Close if none was sent, waits for the peer's for at most
+    /// [`close_timeout`](crate::Config::close_timeout), and drops messages that come before it; to
+    /// receive them, use [`send_close`](Self::send_close). It may be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send) for a reason that is too long, after which the connection is open as
+    /// before. That the peer breaks a rule or the transport fails now is in the [`End`].
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<End, Error> {
+        self.connection.set_now(Instant::now());
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        match self.connection.send_close(Some(frame), &mut self.output) {
+            Ok(()) | Err(SendError::Closing) => {}
+            Err(error) => return Err(error.into()),
+        }
+        loop {
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if is_would_block(&error) => return Err(error),
+                Err(_) => {
+                    self.tear_down();
+                    break;
+                }
+            }
+        }
+        Ok(match self.connection.end() {
+            Some(end) => end.clone(),
+            None => self.connection.transport_failed(),
+        })
+    }
+
+    /// Splits into a reader and a writer for two threads.
+    ///
+    /// # Errors
+    ///
+    /// What the stream says to being split.
+    pub fn split(self) -> Result<(Reader<S>, Writer<S::Writer>), Error>
+    where
+        S: SplitStream,
+    {
+        split(self.into_parts())
+    }
+
+    /// Returns how the connection ended, once it has.
+    pub fn end(&self) -> Option<&End> {
+        self.connection.end()
+    }
+
+    /// Returns the subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// Returns how many bytes are queued.
+    pub fn buffered(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Returns the state of the connection.
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Returns the stream, to look at.
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Queues what `send` appends, and writes when enough waits.
+    fn queue(
+        &mut self,
+        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.connection.set_now(Instant::now());
+        send(&mut self.connection, &mut self.output)?;
+        self.write_if_much()
+    }
+
+    fn write_if_much(&mut self) -> Result<(), Error> {
+        if self.output.len() >= WRITTEN_LEN {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Finds the next event, reading and writing as it takes; `false` at the end.
+    fn advance(&mut self) -> Result<bool, Error> {
+        if self.is_torn_down {
+            return Ok(false);
+        }
+        loop {
+            self.write_if_much()?;
+            match self.connection.advance(&mut self.input, &mut self.output) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => {
+                    self.tear_down();
+                    return Err(error.into());
+                }
+            }
+            if self.connection.state() == State::Closed {
+                self.tear_down();
+                return Ok(false);
+            }
+            // Before it waits, and not sooner, so that a burst is answered in one write.
+            self.flush()?;
+            self.fill()?;
+        }
+    }
+
+    /// Reads once, or does what a deadline asks for.
+    fn fill(&mut self) -> Result<(), Error> {
+        let deadline = self.connection.next_deadline();
+        let read = self
+            .timer
+            .read(&mut self.stream, self.input.spare_mut(), deadline);
+        let now = Instant::now();
+        self.connection.set_now(now);
+        match read {
+            Ok(ReadOutcome::Bytes(len)) => self.input.commit(len),
+            Ok(ReadOutcome::Elapsed) => self.connection.handle_timeout(now, &mut self.output),
+            Ok(ReadOutcome::Eof) => {
+                self.connection.receive_eof();
+            }
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    self.connection.transport_failed();
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the transport as the core says. What fails now changes nothing for the caller: the
+    /// connection is over.
+    fn tear_down(&mut self) {
+        self.is_torn_down = true;
+        let _ = self.flush();
+        loop {
+            match self.connection.teardown() {
+                Teardown::AwaitEof => {}
+                Teardown::ShutDown => {
+                    let _ = self.stream.shut_down(Shutdown::Write);
+                }
+                Teardown::NotYet | Teardown::Drop => break,
+            }
+            // A stream without timeouts could be waited for without end.
+            if !self.timer.is_supported() || self.fill().is_err() {
+                break;
+            }
+            // It only counts, and repeats the error that is known.
+            let _ = self.connection.advance(&mut self.input, &mut self.output);
+        }
+        let _ = self.stream.shut_down(Shutdown::Write);
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("stream", &self.stream)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn is_would_block(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Returns how long a write may wait: while the connection closes, no longer than that may take.
+pub(super) fn write_timeout(connection: &Connection) -> Option<Duration> {
+    let configured = connection.config().write_timeout;
+    if connection.state() == State::Open {
+        return configured;
+    }
+    let remaining = connection
+        .next_deadline()
+        .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    match (configured, remaining) {
+        (Some(configured), Some(remaining)) => Some(configured.min(remaining)),
+        (timeout, None) | (None, timeout) => timeout,
+    }
+}
+
+/// Queued bytes are written without being asked from here on: more would not make the kernel
+/// faster.
+pub(super) const WRITTEN_LEN: usize = 64 << 10;
