@@ -356,12 +356,12 @@ impl RecvBuffer {
             Opcode::Ping => What::Ping,
             Opcode::Pong => What::Pong,
             Opcode::Close => What::Close,
-            Opcode::Text
-            | Opcode::Binary
-            | Opcode::Continuation => match self.assembler.finish()? {
-                Some(MessageKind::Text) => What::Text,
-                Some(MessageKind::Binary) | None => What::Binary,
-            },
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                match self.assembler.finish()? {
+                    Some(MessageKind::Text) => What::Text,
+                    Some(MessageKind::Binary) | None => What::Binary,
+                }
+            }
         };
         self.locate(what, available);
         Ok(true)
@@ -545,7 +545,10 @@ fn decode_close(payload: &[u8]) -> Option<CloseFrame<'_>> {
 #[inline]
 #[allow(unsafe_code, reason = "text is validated as it arrives, once")]
 fn validated_text(payload: &[u8]) -> &str {
-    debug_assert!(core::str::from_utf8(payload).is_ok(), "located text is UTF-8");
+    debug_assert!(
+        core::str::from_utf8(payload).is_ok(),
+        "located text is UTF-8"
+    );
     // SAFETY: called with the payload of a `Located` whose `what` is `Text`, which is UTF-8 by the
     // invariant of `Located`. `gather_in_window` and `gather_in_message` make it so: each byte of
     // the range passed the assembler's validator after it was unmasked, `finish` saw the validator

@@ -70,7 +70,11 @@ impl SendBuffer {
             self.head += taken;
             len -= taken;
         }
-        if self.pong.as_ref().is_some_and(|pong| pong.start < self.head) {
+        if self
+            .pong
+            .as_ref()
+            .is_some_and(|pong| pong.start < self.head)
+        {
             self.pong = None;
         }
         self.reclaim();

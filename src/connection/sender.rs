@@ -12,9 +12,7 @@ use super::Role;
 use super::masks::{MaskSource, next_key};
 use super::send_buffer::SendBuffer;
 use crate::error::SendError;
-use crate::frame::{
-    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, mask_into,
-};
+use crate::frame::{CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, mask_into};
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
 
