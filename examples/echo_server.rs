@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -124,16 +124,22 @@ fn echo(server: &Server, clients: &Clients, stream: TcpStream) -> Result<(), blo
 /// The clients that are connected.
 #[derive(Clone, Default)]
 struct Clients {
-    writers: Arc<Mutex<(u64, HashMap<u64, Writer<TcpStream>>)>>,
+    list: Arc<Mutex<ClientList>>,
+}
+
+#[derive(Default)]
+struct ClientList {
+    registered: u64,
+    writers: HashMap<u64, Writer<TcpStream>>,
 }
 
 impl Clients {
     /// Adds a client, until what this returns is dropped.
     fn register(&self, writer: Writer<TcpStream>) -> Registered {
-        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        writers.0 += 1;
-        let number = writers.0;
-        writers.1.insert(number, writer);
+        let mut list = self.lock();
+        list.registered += 1;
+        let number = list.registered;
+        list.writers.insert(number, writer);
         Registered {
             clients: self.clone(),
             number,
@@ -142,15 +148,16 @@ impl Clients {
 
     /// Sends every client a Close, and waits for all of them at once.
     fn send_away(&self) {
-        let writers: Vec<_> = {
-            let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-            writers.1.values().cloned().collect()
-        };
+        let writers: Vec<_> = self.lock().writers.values().cloned().collect();
         thread::scope(|scope| {
             for writer in &writers {
                 scope.spawn(|| writer.close(CloseCode::GOING_AWAY, "server is leaving"));
             }
         });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ClientList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,11 +168,6 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut writers = self
-            .clients
-            .writers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        writers.1.remove(&self.number);
+        self.clients.lock().writers.remove(&self.number);
     }
 }

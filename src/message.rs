@@ -142,7 +142,10 @@ impl Utf8Bytes {
 
     /// Makes text of bytes that the caller has validated.
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
-        debug_assert!(core::str::from_utf8(&bytes).is_ok(), "validated text is UTF-8");
+        debug_assert!(
+            core::str::from_utf8(&bytes).is_ok(),
+            "validated text is UTF-8"
+        );
         Self { bytes }
     }
 

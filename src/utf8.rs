@@ -128,9 +128,16 @@ mod tests {
             (b"\xc3\xc3", 1),
         ];
         for (bytes, completable) in cases {
-            assert_eq!(judge(bytes.chunks(1)), Err(completable), "{bytes:x?} byte by byte");
+            assert_eq!(
+                judge(bytes.chunks(1)),
+                Err(completable),
+                "{bytes:x?} byte by byte"
+            );
             assert_eq!(judge([bytes]), Err(0), "{bytes:x?} at once");
-            assert_eq!(judge([&bytes[..completable]]).is_ok(), true, "prefix of {bytes:x?}");
+            assert!(
+                judge([&bytes[..completable]]).is_ok(),
+                "prefix of {bytes:x?}"
+            );
         }
     }
 
@@ -138,7 +145,10 @@ mod tests {
     fn an_unfinished_character_is_valid_but_not_complete() {
         assert_eq!(judge([b"\xf0\x9f\x98".as_slice()]), Ok(false));
         assert_eq!(judge([b"\xf0".as_slice(), b"", b"\x9f"]), Ok(false));
-        assert_eq!(judge([b"\xf0".as_slice(), b"\x9f\x98", b"\x80abc\xc3"]), Ok(false));
+        assert_eq!(
+            judge([b"\xf0".as_slice(), b"\x9f\x98", b"\x80abc\xc3"]),
+            Ok(false)
+        );
     }
 
     #[test]

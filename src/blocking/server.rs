@@ -182,9 +182,9 @@ impl<S: Stream> PendingUpgrade<S> {
         } = self.exchange;
         let mut output = SendBuffer::new();
         let subprotocol = acceptance.chosen().map(str::to_owned);
-        let mut connection =
-            self.request
-                .accept(acceptance, Arc::clone(&config), &mut output)?;
+        let mut connection = self
+            .request
+            .accept(acceptance, Arc::clone(&config), &mut output)?;
         connection.set_now(Instant::now());
         write_all(&mut stream, &mut output, config.write_timeout)?;
         let socket = WebSocket::from_parts(Parts {

@@ -126,7 +126,9 @@ impl<S: SplitStream> Reader<S> {
         }
         while self.advance()? {
             match self.input.take_message() {
-                Some(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(Some(message)),
+                Some(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    return Ok(Some(message));
+                }
                 // Answered, or noted, by the core.
                 Some(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) | None => {}
             }
@@ -292,12 +294,7 @@ impl<W: Stream> Writer<W> {
     /// # Errors
     ///
     /// As those of [`feed`](Self::feed).
-    pub fn feed_fragment(
-        &self,
-        kind: MessageKind,
-        payload: &[u8],
-        fin: bool,
-    ) -> Result<(), Error> {
+    pub fn feed_fragment(&self, kind: MessageKind, payload: &[u8], fin: bool) -> Result<(), Error> {
         self.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
     }
 

@@ -300,7 +300,8 @@ pub(super) fn linger(
     while drained <= max_len {
         match timer.read(stream, &mut room, deadline) {
             Ok(ReadOutcome::Bytes(len)) => drained = drained.saturating_add(len as u64),
-            Ok(ReadOutcome::Elapsed) if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
+            Ok(ReadOutcome::Elapsed)
+                if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
             Ok(ReadOutcome::Eof | ReadOutcome::Elapsed) | Err(_) => return,
         }
     }

@@ -12,7 +12,9 @@ use super::error::Error;
 use super::outbox::Outbox;
 use super::split::{Reader, Writer, split};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
-use crate::connection::{Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown};
+use crate::connection::{
+    Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
+};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -114,7 +116,9 @@ impl<S: Stream> WebSocket<S> {
         }
         while self.advance()? {
             match self.input.take_message() {
-                Some(message @ (Message::Text(_) | Message::Binary(_))) => return Ok(Some(message)),
+                Some(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    return Ok(Some(message));
+                }
                 // Answered, or noted, by the core.
                 Some(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) | None => {}
             }

@@ -176,7 +176,10 @@ mod tests {
             parse(r#"foo, bar; baz=2 ;qux ; q="1\5",, foo"#),
             Some(vec![
                 offer("foo", &[]),
-                offer("bar", &[("baz", Some("2")), ("qux", None), ("q", Some("15"))]),
+                offer(
+                    "bar",
+                    &[("baz", Some("2")), ("qux", None), ("q", Some("15"))]
+                ),
                 offer("foo", &[]),
             ])
         );
@@ -195,8 +198,20 @@ mod tests {
     #[test]
     fn what_is_not_the_grammar_is_refused() {
         for value in [
-            "a b", "a;", "a;=1", "a;b=", "a;b=\"", "a;b=\"\"", "a;b=\"x", "a;b=\"x\\", "a;b=\"x y\"",
-            "a=1", ";a", "a;b=c=d", "a/b", "\"a\"",
+            "a b",
+            "a;",
+            "a;=1",
+            "a;b=",
+            "a;b=\"",
+            "a;b=\"\"",
+            "a;b=\"x",
+            "a;b=\"x\\",
+            "a;b=\"x y\"",
+            "a=1",
+            ";a",
+            "a;b=c=d",
+            "a/b",
+            "\"a\"",
         ] {
             assert_eq!(parse(value), None, "{value}");
         }

@@ -193,7 +193,10 @@ mod tests {
         // 2999 are for the protocol's future.
         for code in 0..=u16::MAX {
             let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-            assert_eq!(CloseCode::new(code).map(CloseCode::get), allowed.then_some(code));
+            assert_eq!(
+                CloseCode::new(code).map(CloseCode::get),
+                allowed.then_some(code)
+            );
         }
     }
 
@@ -211,7 +214,10 @@ mod tests {
     #[test]
     fn a_payload_of_one_byte_is_refused() {
         assert_eq!(CloseFrame::decode(b""), Ok(None));
-        assert_eq!(CloseFrame::decode(b"\x03"), Err(ProtocolError::CloseTooShort));
+        assert_eq!(
+            CloseFrame::decode(b"\x03"),
+            Err(ProtocolError::CloseTooShort)
+        );
     }
 
     #[test]

@@ -81,7 +81,11 @@ pub fn mask_into(output: &mut Vec<u8>, payload: &[u8], key: MaskingKey) {
             .iter()
             .flat_map(|bytes| (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes()),
     );
-    output.extend(tail.iter().zip(word.to_ne_bytes()).map(|(byte, key)| byte ^ key));
+    output.extend(
+        tail.iter()
+            .zip(word.to_ne_bytes())
+            .map(|(byte, key)| byte ^ key),
+    );
 }
 
 const WORD: usize = size_of::<u64>();

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use super::Patience;
 use super::body::Body;
-use super::head::{HeadKind, HeadScanner, HeaderLine, Headers, ResponseHead, is_token, write_header};
+use super::head::{
+    HeadKind, HeadScanner, HeaderLine, Headers, ResponseHead, is_token, write_header,
+};
 use super::key::{accept_key, encode_nonce};
 use super::uri::Uri;
 use crate::connection::{Config, Connection, RecvBuffer, Role, SendBuffer};
@@ -240,11 +242,7 @@ impl ClientHandshake {
             return Err(HandshakeError::AcceptMismatch);
         }
         // 4.1 item 5: "an extension that was not present in the client's handshake".
-        if headers
-            .list("sec-websocket-extensions")
-            .next()
-            .is_some()
-        {
+        if headers.list("sec-websocket-extensions").next().is_some() {
             return Err(HandshakeError::ExtensionNotOffered);
         }
         // 4.1 item 6: "a subprotocol that was not present in the client's handshake". None at all

@@ -200,8 +200,10 @@ impl ResponseHead {
 fn has_other_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or(head);
     let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or(line);
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
-        || matches!(version, [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9'])
+    matches!(
+        version,
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
+    ) || matches!(version, [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9'])
 }
 
 /// The header lines of a head, in order.
@@ -297,7 +299,10 @@ impl HeaderLine {
         if !is_token(name.as_bytes()) {
             return Err(SendError::HeaderNameInvalid);
         }
-        if reserved.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+        if reserved
+            .iter()
+            .any(|other| name.eq_ignore_ascii_case(other))
+        {
             return Err(SendError::HeaderReserved);
         }
         // RFC 9110, section 5.5: visible characters, spaces, tabs, and obs-text.
@@ -329,7 +334,7 @@ pub(super) fn write_header(name: &str, value: &[u8], output: &mut Vec<u8>) {
 /// RFC 9110, section 5.6.2.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
-        && bytes.iter().all(|byte| {
-            byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
-        })
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }

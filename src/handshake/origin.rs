@@ -93,7 +93,9 @@ impl Origin {
             return None;
         }
         let port = match port.strip_prefix(':') {
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(port.parse().ok()?)
+            }
             Some(_) => return None,
             None => default_port(scheme),
         };

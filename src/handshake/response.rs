@@ -82,12 +82,7 @@ impl Response {
     }
 
     /// Appends the answer to `output`, with `own` lines that a caller may not set.
-    pub(super) fn write(
-        &self,
-        with_body: WithBody,
-        own: &[(&str, &str)],
-        output: &mut SendBuffer,
-    ) {
+    pub(super) fn write(&self, with_body: WithBody, own: &[(&str, &str)], output: &mut SendBuffer) {
         let mut head = String::new();
         // Writing into a `String` cannot fail.
         let _ = write!(head, "HTTP/1.1 {} {}\r\n", self.status, reason(self.status));

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Patience;
-use super::head::{HeadKind, HeadScanner, HeaderLine, Headers, RequestHead, is_token, write_header};
+use super::head::{
+    HeadKind, HeadScanner, HeaderLine, Headers, RequestHead, is_token, write_header,
+};
 use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
 use super::response::{Response, WithBody};
@@ -429,8 +431,7 @@ fn is_authority(authority: &str) -> bool {
     };
     let (host, port) = authority.split_at(host_len);
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte);
-    let is_port =
-        |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
     host.bytes().all(is_host) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 

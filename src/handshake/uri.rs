@@ -195,12 +195,30 @@ mod tests {
         let cases = [
             ("ws://example.com", "example.com", 80, "example.com", "/"),
             ("WSS://Example.COM", "example.com", 443, "example.com", "/"),
-            ("ws://example.com:80/a", "example.com", 80, "example.com", "/a"),
-            ("wss://example.com:80/", "example.com", 80, "example.com:80", "/"),
+            (
+                "ws://example.com:80/a",
+                "example.com",
+                80,
+                "example.com",
+                "/a",
+            ),
+            (
+                "wss://example.com:80/",
+                "example.com",
+                80,
+                "example.com:80",
+                "/",
+            ),
             ("ws://h?a=b", "h", 80, "h", "/?a=b"),
             ("ws://h:/x?y/z?", "h", 80, "h", "/x?y/z?"),
             ("ws://[::1]:9001/", "::1", 9001, "[::1]:9001", "/"),
-            ("ws://127.0.0.1:8080", "127.0.0.1", 8080, "127.0.0.1:8080", "/"),
+            (
+                "ws://127.0.0.1:8080",
+                "127.0.0.1",
+                8080,
+                "127.0.0.1:8080",
+                "/",
+            ),
             ("ws://h/%20%7e", "h", 80, "h", "/%20%7e"),
         ];
         for (uri, host, port, authority, resource_name) in cases {
