@@ -100,3 +100,8 @@ pub use connection::{
 pub use error::{HandshakeError, ProtocolError, RefusedResponse, SendError};
 pub use frame::{CloseCode, CloseFrame};
 pub use message::{Message, MessageKind, Utf8Bytes};
+
+/// The examples of the README, which run as tests of the documentation.
+#[cfg(all(doctest, feature = "blocking"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -70,22 +70,14 @@ pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
     }
 }
 
-/// Appends `payload` to `output`, masked on the way, so that it is walked once.
+/// Appends `payload` to `output`, masked.
 #[inline]
 pub fn mask_into(output: &mut Vec<u8>, payload: &[u8], key: MaskingKey) {
-    let word = key.word();
-    let (words, tail) = payload.as_chunks::<WORD>();
-    output.reserve(payload.len());
-    output.extend(
-        words
-            .iter()
-            .flat_map(|bytes| (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes()),
-    );
-    output.extend(
-        tail.iter()
-            .zip(word.to_ne_bytes())
-            .map(|(byte, key)| byte ^ key),
-    );
+    // A copy and a pass over what is in the cache: one loop that does both through an iterator
+    // takes twice as long.
+    let start = output.len();
+    output.extend_from_slice(payload);
+    mask(&mut output[start..], key, 0);
 }
 
 const WORD: usize = size_of::<u64>();
