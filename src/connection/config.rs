@@ -72,10 +72,12 @@ pub struct Config {
     /// Past it the transport is dropped, and the end is unclean.
     pub close_timeout: Option<Duration>,
     /// How many bytes are drained after the connection has failed, or after both Close frames.
-    /// Default: 64 KiB.
+    /// Default: 32 MiB, twice the longest message.
     ///
     /// A transport that is dropped with unread bytes resets the connection, and our Close frame
-    /// may be lost with it; hence they are read, but not for ever.
+    /// is lost with it: a client that is still sending a message which was refused at its header
+    /// would see 1006, not 1009. Hence they are read and dropped, within this bound and
+    /// [`close_timeout`](Self::close_timeout).
     pub max_drain_len: u64,
 
     /// How long bytes may wait without the transport taking any. Default: 30 s.
@@ -109,7 +111,7 @@ impl Default for Config {
             pong_timeout: Some(Duration::from_secs(20)),
             idle_timeout: None,
             close_timeout: Some(Duration::from_secs(5)),
-            max_drain_len: 64 << 10,
+            max_drain_len: 32 << 20,
             write_timeout: Some(Duration::from_secs(30)),
             write_high_water: 128 << 10,
             connect_timeout: Some(Duration::from_secs(10)),
