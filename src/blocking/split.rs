@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::error::Error;
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
-use super::websocket::{Parts, WRITTEN_LEN, write_timeout};
+use super::websocket::{Parts, is_due, write_timeout};
 use crate::connection::{
     Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
@@ -168,11 +168,11 @@ impl<S: SplitStream> Reader<S> {
             } = &mut *queue;
             let advanced = connection.advance(&mut self.input, output);
             let is_closed = connection.state() == State::Closed;
-            let much_waits = output.len() >= WRITTEN_LEN;
+            let is_due = is_due(output);
             drop(queue);
             match advanced {
                 Ok(true) => {
-                    if much_waits {
+                    if is_due {
                         self.shared.write(Wait::No)?;
                     }
                     return Ok(true);
@@ -416,9 +416,9 @@ impl<W: Stream> Writer<W> {
         } = &mut *queue;
         connection.set_now(Instant::now());
         send(connection, output)?;
-        let much_waits = output.len() >= WRITTEN_LEN;
+        let is_due = is_due(output);
         drop(queue);
-        if much_waits {
+        if is_due {
             self.shared.write(Wait::No)?;
         }
         Ok(())

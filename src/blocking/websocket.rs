@@ -313,11 +313,11 @@ impl<S: Stream> WebSocket<S> {
     ) -> Result<(), Error> {
         self.connection.set_now(Instant::now());
         send(&mut self.connection, &mut self.output)?;
-        self.write_if_much()
+        self.write_if_due()
     }
 
-    fn write_if_much(&mut self) -> Result<(), Error> {
-        if self.output.len() >= WRITTEN_LEN {
+    fn write_if_due(&mut self) -> Result<(), Error> {
+        if is_due(&self.output) {
             self.flush()?;
         }
         Ok(())
@@ -329,7 +329,7 @@ impl<S: Stream> WebSocket<S> {
             return Ok(false);
         }
         loop {
-            self.write_if_much()?;
+            self.write_if_due()?;
             match self.connection.advance(&mut self.input, &mut self.output) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
@@ -424,6 +424,12 @@ pub(super) fn write_timeout(connection: &Connection) -> Option<Duration> {
     }
 }
 
-/// Queued bytes are written without being asked from here on: more would not make the kernel
-/// faster.
-pub(super) const WRITTEN_LEN: usize = 64 << 10;
+/// Whether queued bytes are written though nothing waits for it.
+///
+/// Many are, because more would not make the kernel faster. So is a Pong, because the next Ping
+/// would take its place: every Ping is answered, unless the peer does not read.
+pub(super) fn is_due(output: &SendBuffer) -> bool {
+    output.len() >= WRITTEN_LEN || output.pong_waits()
+}
+
+const WRITTEN_LEN: usize = 64 << 10;

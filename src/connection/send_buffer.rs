@@ -111,6 +111,15 @@ impl SendBuffer {
         self.len() == 0
     }
 
+    /// Whether the answer to a Ping waits of which no byte is out.
+    ///
+    /// The next Ping would take its place. An adapter that writes now answers them all, as long as
+    /// the transport takes bytes faster than Pings come.
+    #[inline]
+    pub fn pong_waits(&self) -> bool {
+        self.pong.is_some()
+    }
+
     /// Returns the vector to append to.
     #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
