@@ -6,6 +6,7 @@
 //!
 //! RFC 6455, sections 5.4 and 8.1.
 
+use super::config::Delivery;
 use crate::error::ProtocolError;
 use crate::frame::{MaskingKey, mask};
 use crate::message::MessageKind;
@@ -15,6 +16,8 @@ use crate::utf8::Utf8Validator;
 #[derive(Debug)]
 pub(super) struct Assembler {
     kind: Option<MessageKind>,
+    /// How the message is delivered: as the connection that it began on wants it, to its end.
+    delivery: Delivery,
     utf8: Utf8Validator,
     /// The announced lengths of the frames so far, for the limit.
     announced_len: u64,
@@ -33,6 +36,7 @@ impl Assembler {
     pub(super) const fn new() -> Self {
         Self {
             kind: None,
+            delivery: Delivery::Messages,
             utf8: Utf8Validator::new(),
             announced_len: 0,
             fragments: 0,
@@ -43,9 +47,10 @@ impl Assembler {
     }
 
     /// Opens a message of `kind`, dropping what was there.
-    pub(super) fn begin(&mut self, kind: MessageKind) {
+    pub(super) fn begin(&mut self, kind: MessageKind, delivery: Delivery) {
         self.release();
         self.kind = Some(kind);
+        self.delivery = delivery;
         self.utf8 = Utf8Validator::new();
         self.announced_len = 0;
         self.fragments = 0;
@@ -111,12 +116,17 @@ impl Assembler {
     /// Returns room for at most `len` bytes behind what has arrived, and never much more than has
     /// arrived: memory follows bytes, not claims.
     pub(super) fn spare_mut(&mut self, len: usize) -> &mut [u8] {
-        let len = len.min(self.filled.max(LEAST_GROWTH));
-        let end = self.filled.saturating_add(len);
-        if self.bytes.len() < end {
+        let spare_len = self.bytes.len() - self.filled;
+        if spare_len < len.min(LEAST_SPARE) {
+            // The buffer at least doubles, so that growing moves each byte a few times at most,
+            // however little each read brings; and a little more where that is all there will be.
+            let growth = self.filled.max(LEAST_GROWTH);
+            let is_last = len <= growth.saturating_add(LEAST_GROWTH);
+            let end = self.filled + if is_last { len } else { growth };
             self.bytes.reserve_exact(end - self.bytes.len());
             self.bytes.resize(end, 0);
         }
+        let end = self.bytes.len().min(self.filled.saturating_add(len));
         &mut self.bytes[self.filled..end]
     }
 
@@ -156,6 +166,10 @@ impl Assembler {
         self.kind
     }
 
+    pub(super) const fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
     pub(super) const fn announced_len(&self) -> u64 {
         self.announced_len
     }
@@ -176,6 +190,9 @@ impl Assembler {
 
 /// A first read into a message may be this long: as much as one read brings at best.
 const LEAST_GROWTH: usize = 64 << 10;
+
+/// Less room than this makes reads short.
+const LEAST_SPARE: usize = 4 << 10;
 
 /// A buffer up to this size is kept for the next fragmented message.
 const RETAINED_LEN: usize = 16 << 10;

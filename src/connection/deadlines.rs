@@ -31,8 +31,10 @@ pub(super) struct Deadlines {
 #[derive(Debug, Clone, Copy)]
 struct Ping {
     sent: Instant,
-    /// Whether any byte arrived since.
-    survived: bool,
+    /// When the first Ping was sent of those that no byte has followed; `None` once one has.
+    ///
+    /// Pings that are more frequent than the patience must not prolong it.
+    unanswered_since: Option<Instant>,
 }
 
 /// What is due.
@@ -65,7 +67,7 @@ impl Deadlines {
     pub(super) fn bytes_received(&mut self) {
         self.last_received = self.now;
         if let Some(ping) = &mut self.ping {
-            ping.survived = true;
+            ping.unanswered_since = None;
         }
     }
 
@@ -112,9 +114,10 @@ impl Deadlines {
         }
         if passed(self.ping_deadline(config)) {
             self.pings = self.pings.wrapping_add(1);
+            let unanswered_since = self.ping.and_then(|ping| ping.unanswered_since);
             self.ping = Some(Ping {
                 sent: now,
-                survived: false,
+                unanswered_since: unanswered_since.or(Some(now)),
             });
             return Due::Ping(self.pings.to_be_bytes());
         }
@@ -147,8 +150,7 @@ impl Deadlines {
     }
 
     fn pong_deadline(&self, config: &Config) -> Option<Instant> {
-        let ping = self.ping.filter(|ping| !ping.survived)?;
-        after(Some(ping.sent), config.pong_timeout)
+        after(self.ping?.unanswered_since, config.pong_timeout)
     }
 
     fn idle_deadline(&self, config: &Config) -> Option<Instant> {

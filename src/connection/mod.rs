@@ -551,7 +551,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn the_size_of_an_idle_connection_is_what_the_docs_say() {
-        assert_eq!(size_of::<Connection>(), 168);
+        assert_eq!(size_of::<Connection>(), 176);
         assert_eq!(size_of::<RecvBuffer>(), 176);
         assert_eq!(size_of::<SendBuffer>(), 96);
     }

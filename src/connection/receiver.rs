@@ -77,7 +77,12 @@ fn begin_frame(
         Opcode::Binary => Some(MessageKind::Binary),
     };
     judge_limits(config, &header, kind.is_none().then_some(input.assembler()))?;
-    let place = match config.delivery {
+    // The rest of a message that began in chunks is no message of its own.
+    let delivery = match kind {
+        Some(_) => config.delivery,
+        None => input.assembler().delivery(),
+    };
+    let place = match delivery {
         Delivery::Chunks => Place::Chunks,
         Delivery::Messages if kind.is_some() && header.fin && input.fits_in_window(&header) => {
             Place::Window
@@ -85,7 +90,7 @@ fn begin_frame(
         Delivery::Messages => Place::Message,
     };
     if let Some(kind) = kind {
-        input.begin_message(kind);
+        input.begin_message(kind, delivery);
     }
     input.begin_frame(header, place);
     Ok(())

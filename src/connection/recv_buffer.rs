@@ -13,6 +13,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use super::assembler::Assembler;
+use super::config::Delivery;
 use super::{Chunk, Event};
 use crate::error::ProtocolError;
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey, Opcode, mask};
@@ -290,8 +291,8 @@ impl RecvBuffer {
 
     /// Opens a message of `kind`.
     #[inline]
-    pub(super) fn begin_message(&mut self, kind: MessageKind) {
-        self.assembler.begin(kind);
+    pub(super) fn begin_message(&mut self, kind: MessageKind, delivery: Delivery) {
+        self.assembler.begin(kind, delivery);
     }
 
     /// Consumes a header and waits for its payload in `place`.

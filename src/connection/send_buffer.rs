@@ -80,6 +80,27 @@ impl SendBuffer {
         self.reclaim();
     }
 
+    /// Gives the buffer memory to append to, such as that of a pool; what is in it is overwritten.
+    ///
+    /// A buffer that is not empty keeps its own.
+    pub fn lend(&mut self, mut memory: Vec<u8>) {
+        if self.is_empty() {
+            memory.clear();
+            self.bytes = memory;
+        }
+    }
+
+    /// Takes the memory of an empty buffer back, so that a connection which waits holds none.
+    ///
+    /// Returns `None` if bytes wait, or there is no memory.
+    pub fn park(&mut self) -> Option<Vec<u8>> {
+        if !self.is_empty() || self.bytes.capacity() + self.shared.capacity() == 0 {
+            return None;
+        }
+        self.shared = VecDeque::new();
+        Some(core::mem::take(&mut self.bytes))
+    }
+
     /// Returns the bytes in order, as the pieces that they are stored in; none of them is empty.
     pub fn chunks(&self) -> Chunks<'_> {
         Chunks {

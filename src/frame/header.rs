@@ -75,7 +75,7 @@ impl FrameHeader {
             }
             LEN_64 => {
                 let Some((extended, rest)) = rest.split_first_chunk() else {
-                    return Ok(None);
+                    return judge_partial_length(rest);
                 };
                 (u64::from_be_bytes(*extended), rest)
             }
@@ -189,6 +189,16 @@ impl BitOr for Rsv {
 impl fmt::Debug for Rsv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rsv({:03b})", self.0 >> 4)
+    }
+}
+
+/// Judges what of a 64-bit length is there: its first bytes can break a rule already.
+#[cold]
+fn judge_partial_length(bytes: &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
+    match bytes {
+        [0b1000_0000..=0b1111_1111, ..] => Err(ProtocolError::LengthTooLarge),
+        [0, 0, 0, 0, 0, 0, ..] => Err(ProtocolError::LengthNotMinimal),
+        _ => Ok(None),
     }
 }
 
