@@ -35,15 +35,29 @@ enum Framing {
     Abandoned,
 }
 
+/// Why no more of a body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It said itself that it is over, or more of it is of no use.
+    Done,
+    /// The transport ended.
+    Eof,
+    /// The deadline passed.
+    Deadline,
+}
+
 impl Body {
     /// Begins the body of a response with this status and these headers.
     pub(super) fn new(status: u16, headers: &Headers, max_len: usize) -> Self {
         let framing = if matches!(status, 204 | 304) {
             Framing::Ended
-        } else if headers.has_token("transfer-encoding", "chunked") {
-            Framing::ChunkSize
-        } else if headers.first("transfer-encoding").is_some() {
-            Framing::UntilEof
+        } else if let Some(coding) = headers.list("transfer-encoding").last() {
+            // Item 4: chunked says where a body ends only as the final coding.
+            if coding.eq_ignore_ascii_case(b"chunked") {
+                Framing::ChunkSize
+            } else {
+                Framing::UntilEof
+            }
         } else {
             match headers.first("content-length") {
                 None => Framing::UntilEof,
@@ -88,17 +102,15 @@ impl Body {
                     [] | [b'\r'] => return false,
                     _ => Framing::Abandoned,
                 },
-                Framing::ChunkSize => match httparse::parse_chunk_size(input.unread()) {
+                Framing::ChunkSize => match chunk_size(input.unread()) {
                     // Trailers may follow, and say nothing about the body.
-                    Ok(httparse::Status::Complete((_, 0))) => Framing::Ended,
-                    Ok(httparse::Status::Complete((len, size))) => {
+                    Ok(Some((_, 0))) => Framing::Ended,
+                    Ok(Some((len, size))) => {
                         input.consume(len);
                         Framing::Chunk(size)
                     }
-                    Ok(httparse::Status::Partial) if input.unread().len() < LONGEST_SIZE_LINE => {
-                        return false;
-                    }
-                    Ok(httparse::Status::Partial) | Err(_) => Framing::Abandoned,
+                    Ok(None) => return false,
+                    Err(NotAChunkSize) => Framing::Abandoned,
                 },
             };
             let waits = matches!(
@@ -111,12 +123,17 @@ impl Body {
         }
     }
 
-    /// Ends the body, and returns what was kept and whether there was more.
-    pub(super) fn finish(self) -> (Vec<u8>, bool) {
-        let whole = matches!(
-            self.framing,
-            Framing::Ended | Framing::UntilEof | Framing::Length(0)
-        );
+    /// Ends the body, and returns what was kept and whether there was more, or may have been.
+    pub(super) fn finish(self, cut: Cut) -> (Vec<u8>, bool) {
+        let whole = match self.framing {
+            Framing::Ended | Framing::Length(0) => true,
+            Framing::UntilEof => cut == Cut::Eof,
+            Framing::Length(_)
+            | Framing::Chunk(_)
+            | Framing::ChunkSize
+            | Framing::ChunkEnd
+            | Framing::Abandoned => false,
+        };
         (self.kept, !whole)
     }
 
@@ -130,6 +147,27 @@ impl Body {
         self.kept.extend_from_slice(&there[..taken]);
         input.consume(len);
         (len <= room).then_some(left - len as u64)
+    }
+}
+
+struct NotAChunkSize;
+
+/// Parses the line of a chunk's size: its length and the size, or `None` if it is not whole.
+fn chunk_size(bytes: &[u8]) -> Result<Option<(usize, u64)>, NotAChunkSize> {
+    // Judged by where the line ends, not by how much of it one read brought.
+    let longest = &bytes[..bytes.len().min(LONGEST_SIZE_LINE)];
+    let Some(end) = longest.windows(2).position(|pair| pair == b"\r\n") else {
+        return if bytes.len() < LONGEST_SIZE_LINE {
+            Ok(None)
+        } else {
+            Err(NotAChunkSize)
+        };
+    };
+    // The library takes a line without a digit for a size of zero.
+    let line = &bytes[..end + 2];
+    match httparse::parse_chunk_size(line) {
+        Ok(httparse::Status::Complete(parsed)) if line[0].is_ascii_hexdigit() => Ok(Some(parsed)),
+        Ok(_) | Err(_) => Err(NotAChunkSize),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Patience;
-use super::body::Body;
+use super::body::{Body, Cut};
 use super::head::{
     HeadKind, HeadScanner, HeaderLine, Headers, ResponseHead, is_token, write_header,
 };
@@ -100,6 +100,8 @@ pub struct ClientHandshake {
     interim_responses: usize,
     /// The answer that refused, and its body as far as it came.
     refusal: Option<(ResponseHead, Body)>,
+    /// The error latches: what comes behind an answer that failed is no answer.
+    failed: Option<HandshakeError>,
 }
 
 impl ClientHandshake {
@@ -137,6 +139,7 @@ impl ClientHandshake {
             subprotocols: request.subprotocols.clone(),
             interim_responses: 0,
             refusal: None,
+            failed: None,
         }
     }
 
@@ -156,10 +159,52 @@ impl ClientHandshake {
         &mut self,
         input: &mut RecvBuffer,
     ) -> Result<Option<UpgradeResponse>, HandshakeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let received = self.receive_response(input);
+        self.failed = received.as_ref().err().cloned();
+        received
+    }
+
+    /// Notes that the server closed the transport, and returns what that makes of the handshake:
+    /// [`Refused`](HandshakeError::Refused) if an answer was on its way, else
+    /// [`EndOfStream`](HandshakeError::EndOfStream).
+    pub fn receive_eof(&mut self) -> HandshakeError {
+        if self.refusal.is_some() {
+            self.refused(Cut::Eof)
+        } else {
+            HandshakeError::EndOfStream
+        }
+    }
+
+    /// Judges the deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](HandshakeError::TimedOut) once it has passed, or
+    /// [`Refused`](HandshakeError::Refused) with as much of an answer as came.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), HandshakeError> {
+        self.set_now(now);
+        match self.patience.judge(now) {
+            Err(_) if self.refusal.is_some() => Err(self.refused(Cut::Deadline)),
+            judged => judged,
+        }
+    }
+
+    /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.patience.deadline
+    }
+
+    fn receive_response(
+        &mut self,
+        input: &mut RecvBuffer,
+    ) -> Result<Option<UpgradeResponse>, HandshakeError> {
         loop {
             if let Some((_, body)) = &mut self.refusal {
                 return if body.receive(input) {
-                    Err(self.refused())
+                    Err(self.refused(Cut::Done))
                 } else {
                     Ok(None)
                 };
@@ -190,36 +235,6 @@ impl ClientHandshake {
                 }
             }
         }
-    }
-
-    /// Notes that the server closed the transport, and returns what that makes of the handshake:
-    /// [`Refused`](HandshakeError::Refused) if an answer was on its way, else
-    /// [`EndOfStream`](HandshakeError::EndOfStream).
-    pub fn receive_eof(&mut self) -> HandshakeError {
-        if self.refusal.is_some() {
-            self.refused()
-        } else {
-            HandshakeError::EndOfStream
-        }
-    }
-
-    /// Judges the deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`TimedOut`](HandshakeError::TimedOut) once it has passed, or
-    /// [`Refused`](HandshakeError::Refused) with as much of an answer as came.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), HandshakeError> {
-        self.set_now(now);
-        match self.patience.judge(now) {
-            Err(_) if self.refusal.is_some() => Err(self.refused()),
-            judged => judged,
-        }
-    }
-
-    /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.patience.deadline
     }
 
     /// Judges a 101 answer.
@@ -270,12 +285,12 @@ impl ClientHandshake {
 
     /// Returns the answer that refused.
     #[cold]
-    fn refused(&mut self) -> HandshakeError {
+    fn refused(&mut self, cut: Cut) -> HandshakeError {
         let Some((head, body)) = self.refusal.take() else {
             return HandshakeError::EndOfStream;
         };
         let mut response = RefusedResponse::new(head.status, head.headers.to_owned_lines());
-        let (kept, truncated) = body.finish();
+        let (kept, truncated) = body.finish(cut);
         response.body = kept.into();
         response.body_truncated = truncated;
         HandshakeError::Refused(Box::new(response))

@@ -84,6 +84,10 @@ impl HeadScanner {
                 // before it, which a server may reject.
                 b' ' | b'\t' if self.line_len == 0 => return Err(HandshakeError::HeadMalformed),
                 0..=8 | 11..=31 | 127 => return Err(HandshakeError::HeadMalformed),
+                // RFC 9112, section 3: no part of a request line has a byte outside ASCII.
+                128.. if kind == HeadKind::Request && self.lines == 0 => {
+                    return Err(HandshakeError::HeadMalformed);
+                }
                 _ => {
                     self.line_len += 1;
                     if kind == HeadKind::Request
@@ -123,9 +127,7 @@ impl RequestHead {
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(head) {
             Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::Version) if has_other_version(head) => {
-                return Err(HandshakeError::HttpVersionUnsupported);
-            }
+            Err(httparse::Error::Version) => return Err(judge_version(head, HeadKind::Request)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(HandshakeError::HeadMalformed),
         }
         let (Some(method), Some(target), Some(version)) =
@@ -133,10 +135,6 @@ impl RequestHead {
         else {
             return Err(HandshakeError::HeadMalformed);
         };
-        // RFC 3986 has no character outside ASCII.
-        if !target.is_ascii() {
-            return Err(HandshakeError::HeadMalformed);
-        }
         // RFC 9112, section 3: single spaces, and nothing else, between the parts of the line.
         let method = 0..method.len();
         let target = method.end + 1..method.end + 1 + target.len();
@@ -183,7 +181,7 @@ impl ResponseHead {
         let mut response = httparse::Response::new(&mut headers);
         match response.parse(head) {
             Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::Version) => return Err(HandshakeError::HttpVersionUnsupported),
+            Err(httparse::Error::Version) => return Err(judge_version(head, HeadKind::Response)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(HandshakeError::HeadMalformed),
         }
         let Some(status @ 100..=599) = response.code else {
@@ -196,14 +194,51 @@ impl ResponseHead {
     }
 }
 
-/// Whether a first line ends in an HTTP version that is well formed, and not one of ours.
-fn has_other_version(head: &[u8]) -> bool {
-    let line = head.split(|&byte| byte == b'\r').next().unwrap_or(head);
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or(line);
-    matches!(
+/// Judges a head whose version is not one that is spoken here: it is of another version only if it
+/// is well formed otherwise.
+#[cold]
+fn judge_version(head: &[u8], kind: HeadKind) -> HandshakeError {
+    let line_end = head.iter().position(|&byte| byte == b'\r').unwrap_or(0);
+    let (line, headers) = head.split_at(line_end);
+    let mut parts = line.split(|&byte| byte == b' ');
+    let version = match kind {
+        HeadKind::Request => {
+            let version = parts.nth(2);
+            version.filter(|_| parts.next().is_none())
+        }
+        HeadKind::Response => {
+            let version = parts.next();
+            version.filter(|_| parts.next().is_some())
+        }
+    };
+    let is_other = matches!(
         version,
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
-    ) || matches!(version, [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9'])
+        Some(
+            [
+                b'H',
+                b'T',
+                b'T',
+                b'P',
+                b'/',
+                b'0' | b'2'..=b'9',
+                b'.',
+                b'0'..=b'9'
+            ] | [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']
+                | [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9']
+        )
+    );
+    let count = headers.iter().filter(|&&byte| byte == b'\n').count();
+    let mut parsed = vec![httparse::EMPTY_HEADER; count];
+    let headers = headers.strip_prefix(b"\r\n").unwrap_or(headers);
+    let is_well_formed = matches!(
+        httparse::parse_headers(headers, &mut parsed),
+        Ok(httparse::Status::Complete(_))
+    );
+    if is_other && is_well_formed {
+        HandshakeError::HttpVersionUnsupported
+    } else {
+        HandshakeError::HeadMalformed
+    }
 }
 
 /// The header lines of a head, in order.
@@ -316,6 +351,10 @@ impl HeaderLine {
             name: name.to_owned(),
             value: trim(value).to_vec(),
         })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn write(&self, output: &mut Vec<u8>) {

@@ -5,6 +5,7 @@
 //!
 //! RFC 6455, sections 4.2.2 item 4 and 10.2; RFC 6454.
 
+use super::authority::Authority;
 use super::head::Headers;
 use crate::error::SendError;
 
@@ -77,34 +78,27 @@ impl Origin {
     fn parse(origin: &[u8]) -> Option<Self> {
         let origin = core::str::from_utf8(origin).ok()?.to_ascii_lowercase();
         let (scheme, authority) = origin.split_once("://")?;
-        let is_scheme = scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let host_len = match authority.strip_prefix('[') {
-            Some(address) => address.find(']')? + 2,
-            None => authority.find(':').unwrap_or(authority.len()),
-        };
-        let (host, port) = authority.split_at(host_len);
-        let is_host = !host.is_empty()
-            && host
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~[]:".contains(&byte));
-        if scheme.is_empty() || !is_scheme || !is_host {
-            return None;
-        }
-        let port = match port.strip_prefix(':') {
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(port.parse().ok()?)
-            }
-            Some(_) => return None,
-            None => default_port(scheme),
-        };
-        Some(Self {
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        // RFC 6454, section 7: a port that is written has digits, and a host is no pattern.
+        let authority = Some(authority)
+            .filter(|authority| !authority.ends_with(':'))
+            .and_then(Authority::parse)
+            .filter(|authority| !authority.host.is_empty())
+            .filter(|authority| !authority.host.contains(is_delimiter))?;
+        is_scheme.then(|| Self {
             scheme: scheme.to_owned(),
-            host: host.to_owned(),
-            port,
+            host: authority.host.to_owned(),
+            port: authority.port.or(default_port(scheme)),
         })
     }
+}
+
+/// RFC 3986 allows these in a host, and no host that serves pages has them.
+fn is_delimiter(character: char) -> bool {
+    "!$&'()*+,;=%".contains(character)
 }
 
 fn default_port(scheme: &str) -> Option<u16> {

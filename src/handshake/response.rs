@@ -91,23 +91,33 @@ impl Response {
         for (name, value) in own {
             write_header(name, value.as_bytes(), bytes);
         }
-        if !own
+        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        let upgrades = own
             .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("connection"))
-        {
-            write_header("Connection", b"close", bytes);
-        }
+            .map(|(name, _)| *name)
+            .chain(self.headers.iter().map(HeaderLine::name))
+            .any(|name| name.eq_ignore_ascii_case("upgrade"));
+        let connection: &[u8] = if upgrades {
+            b"close, Upgrade"
+        } else {
+            b"close"
+        };
+        write_header("Connection", connection, bytes);
         for header in &self.headers {
             header.write(bytes);
         }
-        // RFC 9110, section 8.6: no Content-Length where there can be no content.
+        let body: &[u8] = match self.status {
+            // RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5: none of these has content.
+            204 | 205 | 304 => &[],
+            _ => &self.body,
+        };
+        // RFC 9110, section 8.6: no Content-Length in a 204, and in a 304 only that of a 200.
         if !matches!(self.status, 204 | 304) {
-            let len = self.body.len().to_string();
-            write_header("Content-Length", len.as_bytes(), bytes);
+            write_header("Content-Length", body.len().to_string().as_bytes(), bytes);
         }
         bytes.extend_from_slice(b"\r\n");
-        if with_body == WithBody::Yes && !matches!(self.status, 204 | 304) {
-            bytes.extend_from_slice(&self.body);
+        if with_body == WithBody::Yes {
+            bytes.extend_from_slice(body);
         }
     }
 }

@@ -5,10 +5,12 @@
 //!
 //! RFC 6455, section 4.2.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Patience;
+use super::authority::Authority;
 use super::head::{
     HeadKind, HeadScanner, HeaderLine, Headers, RequestHead, is_token, write_header,
 };
@@ -29,6 +31,8 @@ pub struct ServerHandshake {
     config: Arc<Config>,
     scanner: HeadScanner,
     patience: Patience,
+    /// The error latches: what comes behind a request that was refused is not a request.
+    failed: Option<HandshakeError>,
 }
 
 /// What a client asked for.
@@ -47,6 +51,7 @@ impl ServerHandshake {
             config,
             scanner: HeadScanner::default(),
             patience: Patience::default(),
+            failed: None,
         }
     }
 
@@ -65,21 +70,12 @@ impl ServerHandshake {
     /// for the upgrade at all; then method, target, `Connection`, key, version, body, subprotocols
     /// and extensions.
     pub fn receive(&mut self, input: &mut RecvBuffer) -> Result<Option<Request>, HandshakeError> {
-        let Some(len) = self
-            .scanner
-            .scan(HeadKind::Request, &self.config, input.unread())?
-        else {
-            return Ok(None);
-        };
-        let head = RequestHead::parse(&self.scanner, &input.unread()[..len])?;
-        input.consume(len);
-        self.scanner = HeadScanner::default();
-        let host = host(&head)?;
-        // 4.2.1 item 3. A client that does not ask for the upgrade breaks no rule.
-        if head.is_http_1_0 || !head.headers().has_token("upgrade", "websocket") {
-            return Ok(Some(Request::Plain(PlainRequest { head })));
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
         }
-        UpgradeRequest::judge(head, host).map(|request| Some(Request::Upgrade(request)))
+        let received = self.receive_request(input);
+        self.failed = received.as_ref().err().cloned();
+        received
     }
 
     /// Judges the deadline.
@@ -96,6 +92,27 @@ impl ServerHandshake {
     pub fn next_deadline(&self) -> Option<Instant> {
         self.patience.deadline
     }
+
+    fn receive_request(
+        &mut self,
+        input: &mut RecvBuffer,
+    ) -> Result<Option<Request>, HandshakeError> {
+        let Some(len) = self
+            .scanner
+            .scan(HeadKind::Request, &self.config, input.unread())?
+        else {
+            return Ok(None);
+        };
+        let head = RequestHead::parse(&self.scanner, &input.unread()[..len])?;
+        input.consume(len);
+        self.scanner = HeadScanner::default();
+        let host = host(&head)?;
+        // 4.2.1 item 3. A client that does not ask for the upgrade breaks no rule.
+        if head.is_http_1_0 || !head.headers().has_token("upgrade", "websocket") {
+            return Ok(Some(Request::Plain(PlainRequest { head })));
+        }
+        UpgradeRequest::judge(head, host).map(|request| Some(Request::Upgrade(request)))
+    }
 }
 
 /// A request for the WebSocket protocol that follows every rule of section 4.2.1.
@@ -105,6 +122,7 @@ impl ServerHandshake {
 pub struct UpgradeRequest {
     head: RequestHead,
     host: String,
+    resource_name: String,
     accept: [u8; 28],
 }
 
@@ -115,9 +133,12 @@ impl UpgradeRequest {
         if head.method() != "GET" {
             return Err(HandshakeError::MethodNotGet);
         }
-        // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource name/".
-        if resource_name_of(head.target()).is_none() {
-            return Err(HandshakeError::TargetInvalid);
+        // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource name/",
+        // or "an absolute HTTP/HTTPS URI containing the /resource name/".
+        let resource_name = resource_name_of(head.target()).ok_or(HandshakeError::TargetInvalid)?;
+        // 4.2.1 item 2: "A |Host| header field containing the server's authority."
+        if host.is_empty() || host.starts_with(':') {
+            return Err(HandshakeError::HostInvalid);
         }
         // 4.2.1 item 4: "A |Connection| header field that includes the token "Upgrade"".
         if !headers.has_token("connection", "upgrade") {
@@ -142,7 +163,13 @@ impl UpgradeRequest {
         }
         judge_subprotocols(headers)?;
         extension::parse_offers(headers.values("sec-websocket-extensions"))?;
-        Ok(Self { head, host, accept })
+        let resource_name = resource_name.into_owned();
+        Ok(Self {
+            head,
+            host,
+            resource_name,
+            accept,
+        })
     }
 
     /// Accepts: appends the 101 answer to `output` and opens the connection.
@@ -201,7 +228,7 @@ impl UpgradeRequest {
 
     /// Returns the resource name: the path and query that are asked for (3).
     pub fn resource_name(&self) -> &str {
-        resource_name_of(self.head.target()).unwrap_or("/")
+        &self.resource_name
     }
 
     /// Returns the path of the resource name.
@@ -375,16 +402,13 @@ impl HandshakeError {
             // RFC 9110, section 15.5.6: "The origin server MUST generate an Allow header field in a
             // 405 response".
             Self::MethodNotGet => &[("Allow", "GET")],
-            // RFC 9110, section 7.8: a 426 says which protocol it wants, and the connection option
-            // goes with the header.
-            Self::NotAnUpgrade => &[("Upgrade", "websocket"), ("Connection", "close, Upgrade")],
+            // RFC 9110, section 15.5.22: a 426 says which protocol it wants.
+            Self::NotAnUpgrade => &[("Upgrade", "websocket")],
             // 4.2.2 item 4: "include a |Sec-WebSocket-Version| header field indicating the
             // version(s) the server is capable of understanding".
-            Self::VersionUnsupported => &[
-                ("Upgrade", "websocket"),
-                ("Connection", "close, Upgrade"),
-                ("Sec-WebSocket-Version", "13"),
-            ],
+            Self::VersionUnsupported => {
+                &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+            }
             _ => &[],
         };
         let mut response = Response::with_status(status).body(format!("{self}\n"));
@@ -412,54 +436,38 @@ fn host(head: &RequestHead) -> Result<String, HandshakeError> {
         .headers()
         .single("host")
         .and_then(text)
-        .filter(|host| is_authority(host))
+        .filter(|host| Authority::parse(host).is_some())
         .ok_or(HandshakeError::HostInvalid)?;
     // RFC 9112, section 3.2.2: the host of a target in absolute form takes the place of Host.
-    match authority_of(head.target()) {
-        Some(authority) if is_authority(authority) => Ok(authority.to_owned()),
-        Some(_) => Err(HandshakeError::HostInvalid),
+    match split_absolute(head.target()) {
         None => Ok(host.to_owned()),
+        Some((authority, _)) if Authority::parse(authority).is_some() => Ok(authority.to_owned()),
+        Some(_) => Err(HandshakeError::HostInvalid),
     }
 }
 
-/// Whether this is a host and perhaps a port; an empty one is a host that the target does not have.
-fn is_authority(authority: &str) -> bool {
-    let host_len = if authority.starts_with('[') {
-        authority.find(']').map_or(0, |end| end + 1)
-    } else {
-        authority.find(':').unwrap_or(authority.len())
-    };
-    let (host, port) = authority.split_at(host_len);
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte);
-    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
-    host.bytes().all(is_host) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
-}
-
 /// Returns the path and query of a request target in origin or absolute form.
-fn resource_name_of(target: &str) -> Option<&str> {
+fn resource_name_of(target: &str) -> Option<Cow<'_, str>> {
     if target.contains('#') {
         return None;
     }
     if target.starts_with('/') {
-        return Some(target);
+        return Some(Cow::Borrowed(target));
     }
-    let after = &target[target.find("://")? + 3..];
-    match after.find(['/', '?']) {
-        Some(path) if after[path..].starts_with('/') => Some(&after[path..]),
-        // A query without a path is not what a client sends, and would need a copy to mend.
-        Some(_) => None,
-        None => Some("/"),
-    }
+    let (_, resource) = split_absolute(target)?;
+    Some(if resource.starts_with('/') {
+        Cow::Borrowed(resource)
+    } else {
+        // 3: "if the path component is empty", it is "/".
+        Cow::Owned(format!("/{resource}"))
+    })
 }
 
-/// Returns the authority of a request target in absolute form.
-fn authority_of(target: &str) -> Option<&str> {
-    if target.starts_with('/') {
-        return None;
-    }
-    let (scheme, after) = target.split_once("://")?;
-    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_scheme.then(|| after.split(['/', '?']).next().unwrap_or(after))
+/// Splits a request target in absolute form where its authority ends.
+fn split_absolute(target: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = target.split_once("://")?;
+    let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    is_http.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
 }
 
 /// 4.1 item 10: "The elements that comprise this value MUST be non-empty strings with characters
