@@ -70,7 +70,7 @@
 //!
 //! # An idle connection
 //!
-//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 168, 176 and 96 bytes on a 64-bit target,
+//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 176, 176 and 96 bytes on a 64-bit target,
 //! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back.
 //!
 //! # Features

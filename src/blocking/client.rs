@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::Error;
-use super::stream::{ReadOutcome, ReadTimer, Stream, set_write_timeout, write_all};
+use super::stream::{ReadOutcome, ReadTimer, Stream, WritePatience, set_write_timeout, write_all};
 use super::websocket::{Parts, WebSocket};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::handshake::{ClientHandshake, ClientRequest, Headers, Uri};
@@ -92,7 +92,11 @@ impl Client {
             &mut output,
         );
         handshake.set_now(Instant::now());
-        write_all(&mut stream, &mut output, self.config.write_timeout)?;
+        let patience = WritePatience {
+            stall: self.config.write_timeout,
+            deadline: handshake.next_deadline(),
+        };
+        write_all(&mut stream, &mut output, patience)?;
         let mut timer = ReadTimer::default();
         let response = loop {
             if let Some(response) = handshake.receive(&mut input)? {
@@ -104,6 +108,7 @@ impl Client {
                 ReadOutcome::Elapsed => handshake.handle_timeout(Instant::now())?,
             }
         };
+        timer.clear(&mut stream)?;
         let headers = response.headers().clone();
         let subprotocol = response.subprotocol().map(str::to_owned);
         let mut connection = response.into_connection();

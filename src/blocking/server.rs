@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::Error;
-use super::stream::{ReadOutcome, ReadTimer, Stream, linger, set_write_timeout, write_all};
-use super::websocket::{Parts, WebSocket};
+use super::stream::{
+    ReadOutcome, ReadTimer, Stream, WritePatience, linger, set_write_timeout, write_all,
+};
+use super::websocket::{Parts, WebSocket, write_patience};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::error::HandshakeError;
 use crate::handshake::{
@@ -176,17 +178,18 @@ impl<S: Stream> PendingUpgrade<S> {
     pub fn accept(self, acceptance: Acceptance<'_>) -> Result<WebSocket<S>, Error> {
         let Exchange {
             mut stream,
+            mut timer,
             input,
             config,
-            timer: _,
         } = self.exchange;
+        timer.clear(&mut stream)?;
         let mut output = SendBuffer::new();
         let subprotocol = acceptance.chosen().map(str::to_owned);
         let mut connection = self
             .request
             .accept(acceptance, Arc::clone(&config), &mut output)?;
         connection.set_now(Instant::now());
-        write_all(&mut stream, &mut output, config.write_timeout)?;
+        write_all(&mut stream, &mut output, write_patience(&connection))?;
         let socket = WebSocket::from_parts(Parts {
             stream,
             connection,
@@ -230,9 +233,12 @@ impl<S: Stream> PlainExchange<S> {
         exchange.answer(|output| request.respond(response, output))
     }
 
-    /// Returns the request, the stream, and what of a body has been read, for another HTTP
-    /// implementation.
-    pub fn into_parts(self) -> (PlainRequest, S, RecvBuffer) {
+    /// Returns the request, the stream without timeouts, and what of a body has been read, for
+    /// another HTTP implementation.
+    pub fn into_parts(mut self) -> (PlainRequest, S, RecvBuffer) {
+        // A stream that refuses now will say so at the next read or write.
+        let _ = self.exchange.timer.clear(&mut self.exchange.stream);
+        let _ = set_write_timeout(&mut self.exchange.stream, None);
         (self.request, self.exchange.stream, self.exchange.input)
     }
 
@@ -279,11 +285,15 @@ impl<S: Stream> Exchange<S> {
     fn answer(mut self, write: impl FnOnce(&mut SendBuffer)) -> Result<(), Error> {
         let mut output = SendBuffer::new();
         write(&mut output);
-        write_all(&mut self.stream, &mut output, self.config.write_timeout)?;
         let deadline = self
             .config
             .close_timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
+        let patience = WritePatience {
+            stall: self.config.write_timeout,
+            deadline,
+        };
+        write_all(&mut self.stream, &mut output, patience)?;
         linger(
             &mut self.stream,
             &mut self.timer,

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::error::Error;
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
-use super::websocket::{Parts, is_due, write_timeout};
+use super::websocket::{Parts, is_due, write_patience};
 use crate::connection::{
     Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
@@ -173,7 +173,7 @@ impl<S: SplitStream> Reader<S> {
             match advanced {
                 Ok(true) => {
                     if is_due {
-                        self.shared.write(Wait::No)?;
+                        self.write()?;
                     }
                     return Ok(true);
                 }
@@ -187,9 +187,18 @@ impl<S: SplitStream> Reader<S> {
                     return Err(error.into());
                 }
             }
-            self.shared.write(Wait::No)?;
+            self.write()?;
             self.fill()?;
         }
+    }
+
+    /// Writes what is queued, unless another thread is writing.
+    fn write(&mut self) -> Result<(), Error> {
+        let written = self.shared.write(Wait::No);
+        if written.is_err() {
+            self.abandon();
+        }
+        written
     }
 
     /// Reads once, or does what a deadline asks for.
@@ -211,9 +220,8 @@ impl<S: SplitStream> Reader<S> {
                 connection.receive_eof();
             }
             Err(error) => {
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    connection.transport_failed();
-                }
+                drop(queue);
+                self.abandon();
                 return Err(error.into());
             }
         }
@@ -224,9 +232,14 @@ impl<S: SplitStream> Reader<S> {
     /// connection is over.
     fn tear_down(&mut self) {
         self.is_torn_down = true;
-        let _ = self.shared.write(Wait::UntilWritten);
+        let patience = write_patience(&self.shared.lock().connection);
+        if self.shared.write(Wait::Until(patience.deadline)).is_err() {
+            // It wakes a write that stalls, which nobody waits for any longer.
+            self.shared.shut_down();
+        }
         loop {
-            match self.shared.lock().connection.teardown() {
+            let teardown = self.shared.lock().connection.teardown();
+            match teardown {
                 Teardown::AwaitEof => {}
                 Teardown::ShutDown => {
                     let _ = self.stream.shut_down(Shutdown::Write);
@@ -234,7 +247,7 @@ impl<S: SplitStream> Reader<S> {
                 Teardown::NotYet | Teardown::Drop => break,
             }
             // A stream without timeouts could be waited for without end.
-            if !self.timer.is_supported() || self.fill().is_err() {
+            if !self.timer.is_supported(&mut self.stream) || self.fill().is_err() {
                 break;
             }
             let mut queue = self.shared.lock();
@@ -245,6 +258,13 @@ impl<S: SplitStream> Reader<S> {
             let _ = connection.advance(&mut self.input, output);
         }
         let _ = self.stream.shut_down(Shutdown::Write);
+        self.shared.end();
+    }
+
+    /// Gives up a transport that failed.
+    fn abandon(&mut self) {
+        self.is_torn_down = true;
+        self.shared.lock().connection.transport_failed();
         self.shared.end();
     }
 }
@@ -337,7 +357,7 @@ impl<W: Stream> Writer<W> {
     ///
     /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
     pub fn flush(&self) -> Result<(), Error> {
-        self.shared.write(Wait::UntilWritten)
+        self.shared.write(Wait::Until(None))
     }
 
     /// Closes the connection, waits until the reader has seen it end, and says how it ended.
@@ -355,33 +375,31 @@ impl<W: Stream> Writer<W> {
             code,
             reason: reason.into(),
         };
-        match self.queue(|connection, output| connection.send_close(Some(frame), output)) {
-            Ok(()) | Err(Error::Send(SendError::Closing)) => {}
-            Err(Error::Send(error)) => return Err(error.into()),
-            // The reader meets what befell the transport, and ends.
-            Err(_) => {}
+        let mut queue = self.shared.lock();
+        let Queue {
+            connection, output, ..
+        } = &mut *queue;
+        connection.set_now(Instant::now());
+        // A Close does not wait for room: it is what ends the waiting.
+        match connection.send_close(Some(frame), output) {
+            Ok(()) | Err(SendError::Closing) => {}
+            Err(error) => return Err(error.into()),
         }
+        drop(queue);
         // A thread whose write stalls must not keep this one beyond the deadline.
         let _ = self.shared.write(Wait::No);
         let mut queue = self.shared.lock();
         let deadline = queue.connection.next_deadline();
         while !queue.is_ended {
             let now = Instant::now();
-            queue = match deadline {
-                None => self.shared.wait(queue),
-                Some(deadline) if deadline > now => self
-                    .shared
-                    .changed
-                    .wait_timeout(queue, deadline.saturating_duration_since(now))
-                    .map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue),
-                Some(_) => {
-                    let Queue {
-                        connection, output, ..
-                    } = &mut *queue;
-                    connection.handle_timeout(now, output);
-                    break;
-                }
-            };
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                let Queue {
+                    connection, output, ..
+                } = &mut *queue;
+                connection.handle_timeout(now, output);
+                break;
+            }
+            queue = self.shared.wait(queue, deadline);
         }
         if !queue.is_ended || queue.connection.state() != State::Closed {
             // It wakes a reader that waits for a peer that does not answer.
@@ -408,7 +426,7 @@ impl<W: Stream> Writer<W> {
         let mut queue = self.shared.lock();
         while queue.output.len() > queue.connection.config().write_high_water {
             drop(queue);
-            self.shared.write(Wait::UntilWritten)?;
+            self.shared.write(Wait::Until(None))?;
             queue = self.shared.lock();
         }
         let Queue {
@@ -438,8 +456,8 @@ impl<W> Clone for Writer<W> {
 enum Wait {
     /// Leave it to that thread, which looks again when it is done.
     No,
-    /// Wait until what is queued now was written.
-    UntilWritten,
+    /// Wait until what is queued now was written, or until a deadline, if there is one.
+    Until(Option<Instant>),
 }
 
 impl<W: Stream> Shared<W> {
@@ -453,10 +471,15 @@ impl<W: Stream> Shared<W> {
             }
             if queue.is_writing {
                 let finished = queue.batches - 1;
-                if wait == Wait::No || finished >= wanted {
-                    return Ok(());
+                match wait {
+                    Wait::Until(deadline) if finished < wanted => {
+                        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                            return Err(Error::WriteTimeout);
+                        }
+                        queue = self.wait(queue, deadline);
+                    }
+                    Wait::Until(_) | Wait::No => return Ok(()),
                 }
-                queue = self.wait(queue);
             } else if queue.output.is_empty() {
                 return Ok(());
             } else {
@@ -470,18 +493,13 @@ impl<W: Stream> Shared<W> {
         let state = &mut *queue;
         state.is_writing = true;
         state.batches += 1;
-        let write_timeout = write_timeout(&state.connection);
-        let is_closing = state.connection.state() != State::Open;
+        let patience = write_patience(&state.connection);
         let spare = core::mem::take(&mut state.spare);
         let mut batch = core::mem::replace(&mut state.output, spare);
         drop(queue);
         let written = {
             let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-            if is_closing {
-                // Better a write that takes too long than none.
-                let _ = set_write_timeout(&mut *stream, write_timeout);
-            }
-            write_all(&mut *stream, &mut batch, write_timeout)
+            write_all(&mut *stream, &mut batch, patience)
         };
         let mut queue = self.lock();
         queue.is_writing = false;
@@ -493,6 +511,8 @@ impl<W: Stream> Shared<W> {
                 _ => Failure::Io(io::ErrorKind::Other),
             });
             queue.connection.transport_failed();
+            // It wakes a reader that waits for what will not come.
+            self.shut_down();
         }
         self.changed.notify_all();
         queue
@@ -518,10 +538,22 @@ impl<W> Shared<W> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+    /// Waits until something has changed, or until a deadline, if there is one.
+    fn wait<'a>(
+        &self,
+        queue: MutexGuard<'a, Queue>,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'a, Queue> {
+        let Some(deadline) = deadline else {
+            return self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        };
+        let remaining = deadline.saturating_duration_since(Instant::now());
         self.changed
-            .wait(queue)
-            .unwrap_or_else(PoisonError::into_inner)
+            .wait_timeout(queue, remaining)
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue)
     }
 }
 

@@ -171,11 +171,16 @@ pub(super) enum ReadOutcome {
 #[derive(Debug, Default)]
 pub(super) struct ReadTimer {
     timeout: Option<Duration>,
-    unsupported: bool,
+    is_unsupported: bool,
+    /// The deadline that had passed before the last read.
+    passed: Option<Instant>,
 }
 
 impl ReadTimer {
     /// Reads into `room`, until `deadline` at the latest if the stream has timeouts.
+    ///
+    /// A deadline that has passed already is judged after one more read: what is there may have
+    /// come in time, while the caller was busy elsewhere.
     pub(super) fn read(
         &mut self,
         stream: &mut (impl Stream + ?Sized),
@@ -185,14 +190,17 @@ impl ReadTimer {
         let started = Instant::now();
         if let Some(deadline) = deadline {
             let remaining = deadline.saturating_duration_since(started);
-            if remaining.is_zero() {
-                return Ok(ReadOutcome::Elapsed);
-            }
             if self.timeout.is_none_or(|timeout| timeout > remaining) {
                 self.set(stream, Some(remaining))?;
             }
-        } else if self.timeout.is_some() {
-            self.set(stream, None)?;
+            if remaining.is_zero() {
+                if self.passed == Some(deadline) || self.is_unsupported {
+                    return Ok(ReadOutcome::Elapsed);
+                }
+                self.passed = Some(deadline);
+            }
+        } else {
+            self.clear(stream)?;
         }
         loop {
             return match stream.read(room) {
@@ -201,7 +209,7 @@ impl ReadTimer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if is_timeout(&error) && self.explains(started) => {
                     // The next deadline may be further away than this one was.
-                    self.set(stream, None)?;
+                    self.clear(stream)?;
                     Ok(ReadOutcome::Elapsed)
                 }
                 Err(error) => Err(error),
@@ -209,16 +217,28 @@ impl ReadTimer {
         }
     }
 
-    /// Whether reads end at deadlines.
-    pub(super) const fn is_supported(&self) -> bool {
-        !self.unsupported
+    /// Takes the timeout away again.
+    pub(super) fn clear(&mut self, stream: &mut (impl Stream + ?Sized)) -> io::Result<()> {
+        if self.timeout.is_some() {
+            self.set(stream, None)?;
+        }
+        Ok(())
+    }
+
+    /// Whether reads of this stream can end at deadlines.
+    pub(super) fn is_supported(&mut self, stream: &mut (impl Stream + ?Sized)) -> bool {
+        if self.timeout.is_none() {
+            // Setting what is set already only asks.
+            let _ = self.set(stream, None);
+        }
+        !self.is_unsupported
     }
 
     /// Whether a read that began at `started` gave up because of the timeout, and not because the
-    /// stream does not block at all. Timeouts are coarser than the clock.
+    /// stream does not block at all.
     fn explains(&self, started: Instant) -> bool {
         self.timeout
-            .is_some_and(|timeout| started.elapsed() + TIMEOUT_SLACK >= timeout)
+            .is_some_and(|timeout| started.elapsed() + slack(timeout) >= timeout)
     }
 
     fn set(
@@ -226,28 +246,65 @@ impl ReadTimer {
         stream: &mut (impl Stream + ?Sized),
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        if self.unsupported {
+        if self.is_unsupported {
             return Ok(());
         }
-        // Zero means no timeout at all to the operating system.
-        let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        let timeout = timeout.map(at_least_a_tick);
         match stream.set_read_timeout(timeout) {
             Ok(()) => self.timeout = timeout,
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.unsupported = true,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.is_unsupported = true,
             Err(error) => return Err(error),
         }
         Ok(())
     }
 }
 
+/// How long a write may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WritePatience {
+    /// How long no byte may leave.
+    pub(super) stall: Option<Duration>,
+    /// When all must have left.
+    pub(super) deadline: Option<Instant>,
+}
+
 /// Writes all of `output`; what was not written stays in it.
+///
+/// The write timeout of the stream is `patience.stall` when this is called, and again afterwards.
 pub(super) fn write_all(
-    stream: &mut (impl Write + ?Sized),
+    stream: &mut (impl Stream + ?Sized),
     output: &mut SendBuffer,
-    write_timeout: Option<Duration>,
+    patience: WritePatience,
 ) -> Result<(), Error> {
+    if output.is_empty() {
+        return Ok(());
+    }
+    let written = write_pieces(stream, output, patience);
+    if patience.deadline.is_some() {
+        set_write_timeout(stream, patience.stall)?;
+    }
+    written
+}
+
+fn write_pieces(
+    stream: &mut (impl Stream + ?Sized),
+    output: &mut SendBuffer,
+    patience: WritePatience,
+) -> Result<(), Error> {
+    let mut is_first = true;
     while !output.is_empty() {
         let started = Instant::now();
+        let mut timeout = patience.stall;
+        if let Some(deadline) = patience.deadline {
+            let remaining = deadline.saturating_duration_since(started);
+            // What the transport takes at once is written also when it is late.
+            if remaining.is_zero() && !is_first {
+                return Err(Error::WriteTimeout);
+            }
+            is_first = false;
+            timeout = Some(timeout.map_or(remaining, |timeout| timeout.min(remaining)));
+            set_write_timeout(stream, timeout)?;
+        }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
@@ -260,8 +317,9 @@ pub(super) fn write_all(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error)
                 if is_timeout(&error)
-                    && write_timeout
-                        .is_some_and(|timeout| started.elapsed() + TIMEOUT_SLACK >= timeout) =>
+                    && timeout.is_some_and(|timeout| {
+                        started.elapsed() + slack(timeout) >= at_least_a_tick(timeout)
+                    }) =>
             {
                 return Err(Error::WriteTimeout);
             }
@@ -276,8 +334,7 @@ pub(super) fn set_write_timeout(
     stream: &mut (impl Stream + ?Sized),
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
-    match stream.set_write_timeout(timeout) {
+    match stream.set_write_timeout(timeout.map(at_least_a_tick)) {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         result => result,
     }
@@ -292,7 +349,7 @@ pub(super) fn linger(
     max_len: u64,
 ) {
     let shut = stream.shut_down(Shutdown::Write);
-    if shut.is_err() || !timer.is_supported() {
+    if shut.is_err() || !timer.is_supported(stream) {
         return;
     }
     let mut room = [0; 4096];
@@ -307,6 +364,16 @@ pub(super) fn linger(
     }
 }
 
+/// Zero means no timeout at all to the operating system, whose clock ticks in milliseconds.
+fn at_least_a_tick(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_millis(1))
+}
+
+/// By how much a wait may end before its timeout has passed on our clock, which is the finer one.
+fn slack(timeout: Duration) -> Duration {
+    (timeout / 2).min(Duration::from_millis(20))
+}
+
 fn is_timeout(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -316,6 +383,3 @@ fn is_timeout(error: &io::Error) -> bool {
 
 /// As many pieces as one write takes; more are rarely there.
 const MAX_SLICES: usize = 16;
-
-/// Timeouts are coarser than the clock.
-const TIMEOUT_SLACK: Duration = Duration::from_millis(20);

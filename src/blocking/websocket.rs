@@ -6,16 +6,18 @@
 use core::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::error::Error;
 use super::outbox::Outbox;
 use super::split::{Reader, Writer, split};
-use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
+use super::stream::{
+    ReadOutcome, ReadTimer, SplitStream, Stream, WritePatience, set_write_timeout, write_all,
+};
 use crate::connection::{
     Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
-use crate::error::SendError;
+use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
 
@@ -50,8 +52,18 @@ pub struct WebSocket<S> {
     output: SendBuffer,
     timer: ReadTimer,
     subprotocol: Option<Box<str>>,
-    /// Whether the transport was torn down, so that nothing is read or written any more.
-    is_torn_down: bool,
+    phase: Phase,
+}
+
+/// What is being done with the transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is read and written.
+    Running,
+    /// It is torn down, after which the error is returned, if one is the reason.
+    TearingDown(Option<ProtocolError>),
+    /// Nothing more is read or written.
+    TornDown,
 }
 
 /// What a [`WebSocket`] is made of.
@@ -81,10 +93,12 @@ impl<S: Stream> WebSocket<S> {
             output: parts.output,
             timer: ReadTimer::default(),
             subprotocol: None,
-            is_torn_down: false,
+            phase: Phase::Running,
         };
         let timeout = socket.connection.config().write_timeout;
         set_write_timeout(&mut socket.stream, timeout)?;
+        // The clocks start here, and not with the first byte, which may never come.
+        socket.connection.set_now(Instant::now());
         Ok(socket)
     }
 
@@ -93,8 +107,12 @@ impl<S: Stream> WebSocket<S> {
         self
     }
 
-    /// Takes the WebSocket apart; nothing that was received or queued is lost.
-    pub fn into_parts(self) -> Parts<S> {
+    /// Takes the WebSocket apart; nothing that was received or queued is lost, and the stream has
+    /// no timeouts.
+    pub fn into_parts(mut self) -> Parts<S> {
+        // A stream that refuses now will say so at the next read or write.
+        let _ = self.timer.clear(&mut self.stream);
+        let _ = set_write_timeout(&mut self.stream, None);
         Parts {
             stream: self.stream,
             connection: self.connection,
@@ -219,15 +237,15 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
     pub fn flush(&mut self) -> Result<(), Error> {
-        let write_timeout = write_timeout(&self.connection);
-        if self.connection.state() != State::Open && !self.output.is_empty() {
-            set_write_timeout(&mut self.stream, write_timeout)?;
+        if self.phase == Phase::TornDown {
+            return Ok(());
         }
-        let written = write_all(&mut self.stream, &mut self.output, write_timeout);
+        let patience = write_patience(&self.connection);
+        let written = write_all(&mut self.stream, &mut self.output, patience);
         if let Err(error) = &written
             && !is_would_block(error)
         {
-            self.connection.transport_failed();
+            self.abandon();
         }
         written
     }
@@ -257,10 +275,8 @@ impl<S: Stream> WebSocket<S> {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) if is_would_block(&error) => return Err(error),
-                Err(_) => {
-                    self.tear_down();
-                    break;
-                }
+                // What went wrong is in the end.
+                Err(_) => break,
             }
         }
         Ok(match self.connection.end() {
@@ -324,27 +340,31 @@ impl<S: Stream> WebSocket<S> {
     }
 
     /// Finds the next event, reading and writing as it takes; `false` at the end.
+    ///
+    /// Where the stream would block it can be called again, at any point of what it does.
     fn advance(&mut self) -> Result<bool, Error> {
-        if self.is_torn_down {
-            return Ok(false);
-        }
         loop {
+            match self.phase {
+                Phase::Running => {}
+                Phase::TearingDown(error) => {
+                    self.tear_down()?;
+                    return error.map_or(Ok(false), |error| Err(error.into()));
+                }
+                Phase::TornDown => return Ok(false),
+            }
             self.write_if_due()?;
             match self.connection.advance(&mut self.input, &mut self.output) {
                 Ok(true) => return Ok(true),
-                Ok(false) => {}
-                Err(error) => {
-                    self.tear_down();
-                    return Err(error.into());
+                Ok(false) if self.connection.state() == State::Closed => {
+                    self.phase = Phase::TearingDown(None);
                 }
+                Ok(false) => {
+                    // Before it waits, and not sooner, so that a burst is answered in one write.
+                    self.flush()?;
+                    self.fill()?;
+                }
+                Err(error) => self.phase = Phase::TearingDown(Some(error)),
             }
-            if self.connection.state() == State::Closed {
-                self.tear_down();
-                return Ok(false);
-            }
-            // Before it waits, and not sooner, so that a burst is answered in one write.
-            self.flush()?;
-            self.fill()?;
         }
     }
 
@@ -363,21 +383,26 @@ impl<S: Stream> WebSocket<S> {
                 self.connection.receive_eof();
             }
             Err(error) => {
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    self.connection.transport_failed();
+                let error = error.into();
+                if !is_would_block(&error) {
+                    self.abandon();
                 }
-                return Err(error.into());
+                return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Closes the transport as the core says. What fails now changes nothing for the caller: the
-    /// connection is over.
-    fn tear_down(&mut self) {
-        self.is_torn_down = true;
-        let _ = self.flush();
+    /// Closes the transport as the core says, after which nothing is read or written.
+    ///
+    /// What fails now changes nothing for the caller: the connection is over. Only where the stream
+    /// would block there is more to do.
+    fn tear_down(&mut self) -> Result<(), Error> {
         loop {
+            match self.flush() {
+                Err(error) if is_would_block(&error) => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
             match self.connection.teardown() {
                 Teardown::AwaitEof => {}
                 Teardown::ShutDown => {
@@ -386,13 +411,25 @@ impl<S: Stream> WebSocket<S> {
                 Teardown::NotYet | Teardown::Drop => break,
             }
             // A stream without timeouts could be waited for without end.
-            if !self.timer.is_supported() || self.fill().is_err() {
+            if self.phase == Phase::TornDown || !self.timer.is_supported(&mut self.stream) {
                 break;
             }
-            // It only counts, and repeats the error that is known.
-            let _ = self.connection.advance(&mut self.input, &mut self.output);
+            match self.fill() {
+                Err(error) if is_would_block(&error) => return Err(error),
+                // It only counts, and repeats the error that is known.
+                Ok(()) => drop(self.connection.advance(&mut self.input, &mut self.output)),
+                Err(_) => break,
+            }
         }
         let _ = self.stream.shut_down(Shutdown::Write);
+        self.phase = Phase::TornDown;
+        Ok(())
+    }
+
+    /// Gives up a transport that failed.
+    fn abandon(&mut self) {
+        self.connection.transport_failed();
+        self.phase = Phase::TornDown;
     }
 }
 
@@ -409,18 +446,21 @@ pub(super) fn is_would_block(error: &Error) -> bool {
     matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// Returns how long a write may wait: while the connection closes, no longer than that may take.
-pub(super) fn write_timeout(connection: &Connection) -> Option<Duration> {
-    let configured = connection.config().write_timeout;
-    if connection.state() == State::Open {
-        return configured;
-    }
-    let remaining = connection
-        .next_deadline()
-        .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    match (configured, remaining) {
-        (Some(configured), Some(remaining)) => Some(configured.min(remaining)),
-        (timeout, None) | (None, timeout) => timeout,
+/// Returns how long a write may take: while the connection closes, no longer than that may.
+pub(super) fn write_patience(connection: &Connection) -> WritePatience {
+    let config = connection.config();
+    let deadline = match connection.state() {
+        State::Open => None,
+        State::Closing | State::Closed => connection.next_deadline().or_else(|| {
+            // Nobody is waited for any more, and least of all longer than a close may take.
+            let is_over = connection.teardown() == Teardown::Drop;
+            let timeout = config.close_timeout.filter(|_| is_over)?;
+            Instant::now().checked_add(timeout)
+        }),
+    };
+    WritePatience {
+        stall: config.write_timeout,
+        deadline,
     }
 }
 
