@@ -1301,6 +1301,49 @@ fn an_answer_that_failed_is_not_accepted_when_more_bytes_come() {
     }
 }
 
+#[test]
+fn what_comes_behind_a_refusal_that_was_cut_is_not_an_answer() {
+    // The body of a refusal may be anybody's words, and 101 among them.
+    let begin = Instant::now();
+    for head in [
+        "HTTP/1.1 503 \r\n\r\n",
+        "HTTP/1.1 503 \r\nContent-Length: 1000\r\n\r\n",
+        "HTTP/1.1 503 \r\nTransfer-Encoding: chunked\r\n\r\n64\r\n",
+    ] {
+        for cut_by_deadline in [true, false] {
+            let mut client = start(&[], &defaults());
+            client.set_now(begin);
+            let mut input = RecvBuffer::from(head.as_bytes());
+            assert!(matches!(client.receive(&mut input), Ok(None)));
+            let error = if cut_by_deadline {
+                client
+                    .handle_timeout(begin + Duration::from_secs(10))
+                    .unwrap_err()
+            } else {
+                client.receive_eof()
+            };
+            assert!(matches!(error, HandshakeError::Refused(_)));
+            input.extend(&switching());
+            let outcome = client.receive(&mut input);
+            assert!(outcome.is_err(), "after {error:?}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_late_is_not_accepted() {
+    let begin = Instant::now();
+    let mut client = start(&[], &defaults());
+    client.set_now(begin);
+    let mut input = RecvBuffer::from(&switching()[..20]);
+    assert!(matches!(client.receive(&mut input), Ok(None)));
+    let late = begin + Duration::from_secs(10);
+    assert_eq!(client.handle_timeout(late), Err(HandshakeError::TimedOut));
+    input.extend(&switching()[20..]);
+    let outcome = client.receive(&mut input);
+    assert!(outcome.is_err(), "{outcome:?}");
+}
+
 // ---- The rig ----
 
 /// How many bytes come at a time.

@@ -456,7 +456,7 @@ fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
 #[test]
 fn a_host_that_is_missing_repeated_or_malformed_is_refused() {
     // RFC 9112, section 3.2: "A server MUST respond with a 400 (Bad Request) status code".
-    let cases: [&[&str]; 23] = [
+    let cases: [&[&str]; 24] = [
         &[],
         &["X-Host: server.example.com"],
         &["Host: a.example", "Host: a.example"],
@@ -476,6 +476,7 @@ fn a_host_that_is_missing_repeated_or_malformed_is_refused() {
         &["Host: bücher.example"],
         &["Host: a.example:8o"],
         &["Host: a.example:-1"],
+        &["Host: a.example:+80"],
         &["Host: a.example:80:80"],
         &["Host: ::1"],
         &["Host: [::1"],
@@ -879,6 +880,7 @@ fn a_line_is_not_folded() {
         b"\r\n GET / HTTP/1.1\r\nHost: h\r\n\r\n",
     ] {
         is_refused(bytes, &HandshakeError::HeadMalformed, 400);
+        assert!(bytes_until_refusal(bytes) < bytes.len(), "at once");
     }
 }
 
@@ -1700,6 +1702,10 @@ fn an_origin_in_a_policy_is_a_scheme_and_a_host_and_perhaps_a_port() {
         "https://[::1",
         "https://exa mple.com",
         "ht tp://example.com",
+        // RFC 3986, section 3.1: a scheme begins with a letter.
+        "1http://example.com",
+        "-://example.com",
+        "https://example.com:+443",
         "https://bücher.example",
         "https://example.com\r\n",
     ] {
@@ -1794,6 +1800,26 @@ fn the_deadline_is_the_configs() {
             handshake.handle_timeout(much_later).is_err(),
             deadline.is_some()
         );
+    }
+}
+
+#[test]
+fn a_request_that_is_late_is_not_accepted() {
+    // It was answered with 408, and two answers to one request are one too many.
+    let start = Instant::now();
+    let mut handshake = ServerHandshake::new(defaults());
+    handshake.set_now(start);
+    let mut input = RecvBuffer::from(&upgrade()[..20]);
+    assert!(matches!(handshake.receive(&mut input), Ok(None)));
+    let late = start + Duration::from_secs(10);
+    assert_eq!(
+        handshake.handle_timeout(late),
+        Err(HandshakeError::TimedOut)
+    );
+    input.extend(&upgrade()[20..]);
+    match handshake.receive(&mut input) {
+        Err(error) => assert_eq!(error, HandshakeError::TimedOut),
+        Ok(outcome) => panic!("{outcome:?}"),
     }
 }
 

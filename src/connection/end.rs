@@ -51,8 +51,8 @@ impl End {
         }
     }
 
-    /// Whether the closing handshake was completed (7.1.4): both Close frames passed, and neither
-    /// said that a rule was broken here.
+    /// Whether the closing handshake was completed (7.1.4): both Close frames passed, whatever they
+    /// say.
     pub const fn is_clean(&self) -> bool {
         self.sent.is_some() && self.received.is_some()
     }

@@ -171,11 +171,7 @@ impl ClientHandshake {
     /// [`Refused`](HandshakeError::Refused) if an answer was on its way, else
     /// [`EndOfStream`](HandshakeError::EndOfStream).
     pub fn receive_eof(&mut self) -> HandshakeError {
-        if self.refusal.is_some() {
-            self.refused(Cut::Eof)
-        } else {
-            HandshakeError::EndOfStream
-        }
+        self.fail(HandshakeError::EndOfStream, Cut::Eof)
     }
 
     /// Judges the deadline.
@@ -186,10 +182,9 @@ impl ClientHandshake {
     /// [`Refused`](HandshakeError::Refused) with as much of an answer as came.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), HandshakeError> {
         self.set_now(now);
-        match self.patience.judge(now) {
-            Err(_) if self.refusal.is_some() => Err(self.refused(Cut::Deadline)),
-            judged => judged,
-        }
+        self.patience
+            .judge(now)
+            .map_err(|error| self.fail(error, Cut::Deadline))
     }
 
     /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due.
@@ -281,6 +276,20 @@ impl ClientHandshake {
             headers,
             subprotocol,
         })
+    }
+
+    /// Ends the handshake where no more of it is read, and returns what latches: the error from
+    /// before, the answer that refused as far as it came, or else `error`.
+    #[cold]
+    fn fail(&mut self, error: HandshakeError, cut: Cut) -> HandshakeError {
+        if self.failed.is_none() {
+            self.failed = Some(if self.refusal.is_some() {
+                self.refused(cut)
+            } else {
+                error.clone()
+            });
+        }
+        self.failed.clone().unwrap_or(error)
     }
 
     /// Returns the answer that refused.

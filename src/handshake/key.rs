@@ -5,7 +5,8 @@
 //! RFC 6455, sections 4.1 and 4.2.2.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use sha1::{Digest, Sha1};
 
 /// Returns the value of Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
@@ -42,8 +43,15 @@ pub(super) fn encode_nonce(nonce: [u8; NONCE_LEN]) -> [u8; KEY_LEN] {
 pub(super) fn is_key(key: &[u8]) -> bool {
     // A buffer that is longer than it need be: the decoder asks for whole groups.
     let mut nonce = [0; 18];
-    key.len() == KEY_LEN && STANDARD.decode_slice(key, &mut nonce) == Ok(NONCE_LEN)
+    key.len() == KEY_LEN && TOLERANT.decode_slice(key, &mut nonce) == Ok(NONCE_LEN)
 }
+
+/// 4.1's own example of a key, `AQIDBAUGBwgJCgsMDQ4PEC==`, has bits behind its 16 bytes that are not
+/// zero; RFC 4648, section 3.5, lets a decoder take them.
+const TOLERANT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    PAD.with_decode_allow_trailing_bits(true),
+);
 
 /// 1.3: the globally unique identifier that no other protocol's endpoint would append.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -59,6 +67,7 @@ mod tests {
     fn a_key_is_sixteen_bytes_in_padded_base64() {
         assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
         assert!(is_key(&encode_nonce([0xff; 16])));
+        assert!(is_key(b"AQIDBAUGBwgJCgsMDQ4PEC=="));
         let refused: [&[u8]; 9] = [
             b"",
             b"dGhlIHNhbXBsZSBub25jZQ",       // no padding

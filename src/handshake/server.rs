@@ -85,7 +85,9 @@ impl ServerHandshake {
     /// [`TimedOut`](HandshakeError::TimedOut) once it has passed.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), HandshakeError> {
         self.set_now(now);
-        self.patience.judge(now)
+        self.patience
+            .judge(now)
+            .map_err(|error| self.failed.get_or_insert(error).clone())
     }
 
     /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due.
