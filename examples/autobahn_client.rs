@@ -8,13 +8,12 @@
 //! progress, and lets the server write its report. `tests/autobahn/run` starts both sides.
 
 use std::io::{IsTerminal, Write};
-use std::net::TcpStream;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use framewright::blocking::{Client, Error, WebSocket, connect};
+use framewright::blocking::{Client, Error, connect};
 use framewright::handshake::ClientRequest;
-use framewright::{CloseCode, Config, Event, Message};
+use framewright::{CloseCode, Event, Message};
 
 #[derive(Parser)]
 #[command(about = "Runs every case of an Autobahn fuzzing server, and has it write its report.")]
@@ -22,6 +21,11 @@ struct Args {
     /// Which adapter of the library runs the cases.
     #[arg(long, value_enum, default_value_t = Adapter::Blocking)]
     adapter: Adapter,
+
+    /// Offer permessage-deflate.
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    deflate: bool,
 
     /// Where the fuzzing server listens.
     #[arg(value_name = "URL")]
@@ -69,7 +73,7 @@ fn run(args: &Args) -> Result<u32, Box<dyn std::error::Error>> {
             eprintln!("case {case} of {cases}");
         }
         let uri = format!("{url}/runCase?case={case}&agent={agent}");
-        match run_case(&uri) {
+        match run_case(args, &uri) {
             // Cases that break the protocol end like this, as they should.
             Ok(()) | Err(Error::Protocol(_)) => {}
             Err(error) => eprintln!("case {case}: {error}"),
@@ -92,10 +96,22 @@ fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
 }
 
 /// Echoes whatever the case sends.
-fn run_case(uri: &str) -> Result<(), Error> {
-    let (mut socket, _): (WebSocket<TcpStream>, _) = Client::new(ClientRequest::new(uri)?)
-        .config(Config::default())
-        .connect()?;
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(
+        unused_variables,
+        reason = "without extensions every case is run alike"
+    )
+)]
+fn run_case(args: &Args, uri: &str) -> Result<(), Error> {
+    let request = ClientRequest::new(uri)?;
+    #[cfg(feature = "deflate")]
+    let request = if args.deflate {
+        request.deflate(framewright::DeflateConfig::default())
+    } else {
+        request
+    };
+    let (mut socket, _) = Client::new(request).connect()?;
     while let Some((event, mut outbox)) = socket.recv_event()? {
         match event {
             Event::Text(text) => outbox.feed_text(text)?,

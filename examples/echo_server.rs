@@ -5,7 +5,8 @@
 //! ```
 //!
 //! It prints `listening on ws://127.0.0.1:9001` once it accepts connections; any WebSocket client
-//! can talk to it, also from a web page of any origin. Ctrl-C sends every client a Close with code
+//! can talk to it, also from a web page of any origin. With `--features deflate` there is the flag
+//! `--deflate`, which compresses messages for clients that offer it. Ctrl-C sends every client a Close with code
 //! 1001 and ends the program.
 
 use std::collections::HashMap;
@@ -35,6 +36,11 @@ struct Args {
     /// The longest message that is accepted; a longer one is refused with Close 1009.
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().max_message_len)]
     max_message: u64,
+
+    /// Use permessage-deflate with clients that offer it.
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    deflate: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -48,8 +54,18 @@ fn main() -> ExitCode {
     let mut config = Config::default();
     config.max_message_len = args.max_message;
     config.max_frame_len = args.max_message;
+    // An echo has no secrets and no cookies, so every page may connect.
+    let server = Server::new()
+        .config(config)
+        .origin_policy(OriginPolicy::Any);
+    #[cfg(feature = "deflate")]
+    let server = if args.deflate {
+        server.deflate(framewright::DeflateConfig::default())
+    } else {
+        server
+    };
     let served = match args.adapter {
-        Adapter::Blocking => serve_blocking(args.listen, config),
+        Adapter::Blocking => serve_blocking(args.listen, server),
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,12 +76,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve_blocking(listen: SocketAddr, config: Config) -> Result<(), Box<dyn Error>> {
+fn serve_blocking(listen: SocketAddr, server: Server) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(listen)?;
-    // An echo has no secrets and no cookies, so every page may connect.
-    let server = Server::new()
-        .config(config)
-        .origin_policy(OriginPolicy::Any);
     let clients = Clients::default();
     let leaving = clients.clone();
     ctrlc::set_handler(move || {

@@ -58,6 +58,9 @@ pub enum ProtocolError {
     /// 5.5.1: a reason that is not UTF-8.
     #[error("close reason is not UTF-8")]
     CloseReasonNotUtf8,
+    /// RFC 7692, 7.2.2: a compressed message that cannot be decompressed.
+    #[error("compressed message is not valid deflate data")]
+    CompressedDataInvalid,
     /// A frame longer than [`Config::max_frame_len`](crate::Config::max_frame_len).
     #[error("frame exceeds max_frame_len")]
     FrameTooLong,
@@ -201,6 +204,9 @@ pub enum HandshakeError {
     /// 4.1 item 5: the server uses an extension that was not offered.
     #[error("server uses an extension that was not offered")]
     ExtensionNotOffered,
+    /// RFC 7692, 7.1: the server's answer has parameters that the offer does not allow.
+    #[error("server answered permessage-deflate with parameters that were not offered")]
+    ExtensionParametersInvalid,
     /// 4.1 item 6: the server chose a subprotocol that was not offered.
     #[error("server chose a subprotocol that was not offered")]
     SubprotocolNotOffered,

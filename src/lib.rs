@@ -48,7 +48,7 @@
 //! | adapters | [`blocking`] | a stream, a clock |
 //! | protocol | [`handshake`]: heads, keys, URIs, origins | state |
 //! | | `connection`: [`Connection`], [`RecvBuffer`], [`SendBuffer`], [`Config`], [`End`] | state |
-//! | | `extension`: the grammar of extension offers | nothing |
+//! | | `extension`: the seam, the grammar of offers, permessage-deflate | state |
 //! | | `message`: [`Message`], [`Utf8Bytes`] | a value |
 //! | wire | [`frame`]: headers, opcodes, masks, close codes; `utf8` | nothing |
 //! | leaf | `error`: [`ProtocolError`], [`SendError`], [`HandshakeError`] | a value |
@@ -70,12 +70,14 @@
 //!
 //! # An idle connection
 //!
-//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 176, 176 and 96 bytes on a 64-bit target,
+//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 192, 192 and 96 bytes on a 64-bit target,
 //! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back.
 //!
 //! # Features
 //!
 //! - `blocking` (default): the adapter over `std::io` streams.
+//! - `deflate`: compression of messages, permessage-deflate of RFC 7692. It is used only where it is
+//!   asked for: `ClientRequest::deflate`, `Acceptance::deflate`.
 //!
 //! Without features there is the core alone.
 //!
@@ -94,11 +96,13 @@ mod message;
 mod utf8;
 
 pub use connection::{
-    Chunk, Chunks, Config, Connection, Delivery, End, EndCause, Event, Initiator, MaskSource,
-    RecvBuffer, Role, SendBuffer, State, Teardown,
+    Chunk, Chunks, Compression, Config, Connection, Delivery, End, EndCause, Event, Initiator,
+    MaskSource, RecvBuffer, Role, SendBuffer, State, Teardown,
 };
 pub use error::{HandshakeError, ProtocolError, RefusedResponse, SendError};
 pub use frame::{CloseCode, CloseFrame};
+#[cfg(feature = "deflate")]
+pub use handshake::DeflateConfig;
 pub use message::{Message, MessageKind, Utf8Bytes};
 
 /// The examples of the README, which run as tests of the documentation.

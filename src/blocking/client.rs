@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::Error;
+use super::parts::Parts;
 use super::stream::{ReadOutcome, ReadTimer, Stream, WritePatience, set_write_timeout, write_all};
-use super::websocket::{Parts, WebSocket};
+use super::websocket::WebSocket;
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::handshake::{ClientHandshake, ClientRequest, Headers, Uri};
 

@@ -6,6 +6,7 @@
 mod client;
 mod error;
 mod outbox;
+mod parts;
 mod server;
 mod split;
 mod stream;
@@ -14,7 +15,8 @@ mod websocket;
 pub use client::{Client, connect};
 pub use error::Error;
 pub use outbox::Outbox;
+pub use parts::Parts;
 pub use server::{Incoming, PendingUpgrade, PlainExchange, Server, accept};
 pub use split::{Reader, Writer};
 pub use stream::{Plain, SplitStream, Stream};
-pub use websocket::{Parts, WebSocket};
+pub use websocket::WebSocket;

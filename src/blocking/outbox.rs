@@ -3,7 +3,7 @@
 //! Appends to the output while the event still borrows the input. It writes nothing: the adapter
 //! does, when the input is exhausted or enough waits.
 
-use crate::connection::{Connection, SendBuffer};
+use crate::connection::{Compression, Connection, SendBuffer};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::message::{Message, MessageKind};
@@ -56,6 +56,21 @@ impl<'a> Outbox<'a> {
     pub fn feed(&mut self, message: Message) -> Result<(), SendError> {
         self.require_room()?;
         self.connection.send_message(message, self.output)
+    }
+
+    /// Queues a message, compressed or not as the caller says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_with(
+        &mut self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection
+            .send_message_with(message, compression, self.output)
     }
 
     /// Queues a fragment of a message.

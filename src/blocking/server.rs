@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::Error;
+use super::parts::{Parts, write_patience};
 use super::stream::{
     ReadOutcome, ReadTimer, Stream, WritePatience, linger, set_write_timeout, write_all,
 };
-use super::websocket::{Parts, WebSocket, write_patience};
+use super::websocket::WebSocket;
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::error::HandshakeError;
+#[cfg(feature = "deflate")]
+use crate::handshake::DeflateConfig;
 use crate::handshake::{
     Acceptance, OriginPolicy, PlainRequest, Request, Response, ServerHandshake, UpgradeRequest,
 };
@@ -57,6 +60,8 @@ pub struct Server {
     config: Arc<Config>,
     origin_policy: OriginPolicy,
     subprotocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateConfig>,
 }
 
 impl Server {
@@ -87,6 +92,14 @@ impl Server {
         self
     }
 
+    /// Lets [`accept`](Self::accept) use permessage-deflate with clients that offer it.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.deflate = Some(config);
+        self
+    }
+
     /// Receives a request and accepts it, if it asks for a WebSocket and the origin policy allows
     /// it; else it is answered as the error says.
     ///
@@ -106,6 +119,10 @@ impl Server {
                 let mut acceptance = Acceptance::new();
                 if let Some(subprotocol) = &subprotocol {
                     acceptance = acceptance.subprotocol(subprotocol);
+                }
+                #[cfg(feature = "deflate")]
+                if let Some(config) = &self.deflate {
+                    acceptance = acceptance.deflate(config.clone());
                 }
                 upgrade.accept(acceptance)
             }

@@ -12,10 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::error::Error;
+use super::parts::{Parts, is_due, write_patience};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
-use super::websocket::{Parts, is_due, write_patience};
 use crate::connection::{
-    Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
+    Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -305,6 +305,20 @@ impl<W: Stream> Writer<W> {
     /// As those of [`feed`](Self::feed).
     pub fn feed_binary(&self, data: &[u8]) -> Result<(), Error> {
         self.queue(|connection, output| connection.send_binary(data, output))
+    }
+
+    /// Queues a message, compressed or not as the caller says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let message = message.into();
+        self.queue(|connection, output| connection.send_message_with(message, compression, output))
     }
 
     /// Queues a fragment of a message; the one with `fin` ends it.

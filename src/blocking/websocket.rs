@@ -10,12 +10,11 @@ use std::time::Instant;
 
 use super::error::Error;
 use super::outbox::Outbox;
+use super::parts::{Parts, is_due, write_patience};
 use super::split::{Reader, Writer, split};
-use super::stream::{
-    ReadOutcome, ReadTimer, SplitStream, Stream, WritePatience, set_write_timeout, write_all,
-};
+use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
 use crate::connection::{
-    Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
+    Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -64,19 +63,6 @@ enum Phase {
     TearingDown(Option<ProtocolError>),
     /// Nothing more is read or written.
     TornDown,
-}
-
-/// What a [`WebSocket`] is made of.
-#[derive(Debug)]
-pub struct Parts<S> {
-    /// The stream.
-    pub stream: S,
-    /// The state of the connection.
-    pub connection: Connection,
-    /// What was received and not consumed.
-    pub input: RecvBuffer,
-    /// What was queued and not written.
-    pub output: SendBuffer,
 }
 
 impl<S: Stream> WebSocket<S> {
@@ -165,6 +151,20 @@ impl<S: Stream> WebSocket<S> {
     /// [`Send`](Error::Send), and those of [`flush`](Self::flush) where enough waits to be written.
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.queue(|connection, output| connection.send_message(message.into(), output))
+    }
+
+    /// Queues a message, compressed or not as the caller says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_with(
+        &mut self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let message = message.into();
+        self.queue(|connection, output| connection.send_message_with(message, compression, output))
     }
 
     /// Queues a fragment of a message; the one with `fin` ends it.
@@ -445,31 +445,3 @@ impl<S: fmt::Debug> fmt::Debug for WebSocket<S> {
 pub(super) fn is_would_block(error: &Error) -> bool {
     matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
-
-/// Returns how long a write may take: while the connection closes, no longer than that may.
-pub(super) fn write_patience(connection: &Connection) -> WritePatience {
-    let config = connection.config();
-    let deadline = match connection.state() {
-        State::Open => None,
-        State::Closing | State::Closed => connection.next_deadline().or_else(|| {
-            // Nobody is waited for any more, and least of all longer than a close may take.
-            let is_over = connection.teardown() == Teardown::Drop;
-            let timeout = config.close_timeout.filter(|_| is_over)?;
-            Instant::now().checked_add(timeout)
-        }),
-    };
-    WritePatience {
-        stall: config.write_timeout,
-        deadline,
-    }
-}
-
-/// Whether queued bytes are written though nothing waits for it.
-///
-/// Many are, because more would not make the kernel faster. So is a Pong, because the next Ping
-/// would take its place: every Ping is answered, unless the peer does not read.
-pub(super) fn is_due(output: &SendBuffer) -> bool {
-    output.len() >= WRITTEN_LEN || output.pong_waits()
-}
-
-const WRITTEN_LEN: usize = 64 << 10;

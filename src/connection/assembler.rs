@@ -8,6 +8,7 @@
 
 use super::config::Delivery;
 use crate::error::ProtocolError;
+use crate::extension::Step;
 use crate::frame::{MaskingKey, mask};
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
@@ -18,6 +19,9 @@ pub(super) struct Assembler {
     kind: Option<MessageKind>,
     /// How the message is delivered: as the connection that it began on wants it, to its end.
     delivery: Delivery,
+    coding: Coding,
+    /// How many bytes of it were decoded, for the limit.
+    decoded_len: u64,
     utf8: Utf8Validator,
     /// The announced lengths of the frames so far, for the limit.
     announced_len: u64,
@@ -32,11 +36,20 @@ pub(super) struct Assembler {
     processed: usize,
 }
 
+/// Whether an extension encoded a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Plain,
+    Encoded,
+}
+
 impl Assembler {
     pub(super) const fn new() -> Self {
         Self {
             kind: None,
             delivery: Delivery::Messages,
+            coding: Coding::Plain,
+            decoded_len: 0,
             utf8: Utf8Validator::new(),
             announced_len: 0,
             fragments: 0,
@@ -47,10 +60,12 @@ impl Assembler {
     }
 
     /// Opens a message of `kind`, dropping what was there.
-    pub(super) fn begin(&mut self, kind: MessageKind, delivery: Delivery) {
+    pub(super) fn begin(&mut self, kind: MessageKind, delivery: Delivery, coding: Coding) {
         self.release();
         self.kind = Some(kind);
         self.delivery = delivery;
+        self.coding = coding;
+        self.decoded_len = 0;
         self.utf8 = Utf8Validator::new();
         self.announced_len = 0;
         self.fragments = 0;
@@ -79,6 +94,55 @@ impl Assembler {
         self.bytes.truncate(self.filled);
         self.bytes.extend_from_slice(bytes);
         self.filled = self.bytes.len();
+    }
+
+    /// Appends what one step of decoding a piece of `len` bytes yields, and validates it.
+    ///
+    /// What was decoded is judged before the error of the step, because it came before it.
+    pub(super) fn decode(
+        &mut self,
+        len: usize,
+        max_len: u64,
+        step: impl FnOnce(&mut [u8]) -> Step,
+    ) -> Result<Step, ProtocolError> {
+        let step = step(self.decoding_room(len, max_len));
+        let room = max_len.saturating_sub(self.decoded_len);
+        let end = self
+            .filled
+            .saturating_add(step.written)
+            .min(self.bytes.len());
+        let decoded = &self.bytes[self.filled..end];
+        let is_too_long = decoded.len() as u64 > room;
+        self.decoded_len = self.decoded_len.saturating_add(decoded.len() as u64);
+        if self.kind == Some(MessageKind::Text) {
+            let len = usize::try_from(room).map_or(decoded.len(), |room| room.min(decoded.len()));
+            self.utf8
+                .feed(&decoded[..len])
+                .map_err(|_| ProtocolError::TextNotUtf8)?;
+        }
+        if is_too_long {
+            return Err(ProtocolError::MessageTooLong);
+        }
+        self.filled = end;
+        self.processed = end;
+        step.error.map_or(Ok(step), Err)
+    }
+
+    /// Returns room for what a piece of `len` bytes may become: a step at most, so that the limit is
+    /// noticed in time, and more is asked for as long as there is more.
+    fn decoding_room(&mut self, len: usize, max_len: u64) -> &mut [u8] {
+        let spare_len = self.bytes.len() - self.filled;
+        // One byte beyond the limit shows that it is passed.
+        let useful = max_len.saturating_sub(self.decoded_len).saturating_add(1);
+        let useful = usize::try_from(useful).unwrap_or(usize::MAX);
+        if spare_len < LEAST_SPARE.min(useful) {
+            let wanted = len.saturating_mul(4).clamp(LEAST_SPARE, LONGEST_STEP);
+            let growth = wanted.max(self.filled).min(useful);
+            self.bytes.reserve_exact(growth - spare_len);
+            self.bytes.resize(self.filled + growth, 0);
+        }
+        let end = self.bytes.len().min(self.filled + LONGEST_STEP);
+        &mut self.bytes[self.filled..end]
     }
 
     /// Unmasks and validates what has arrived since the last call, `offset` bytes into the frame's
@@ -170,6 +234,10 @@ impl Assembler {
         self.delivery
     }
 
+    pub(super) const fn coding(&self) -> Coding {
+        self.coding
+    }
+
     pub(super) const fn announced_len(&self) -> u64 {
         self.announced_len
     }
@@ -194,5 +262,9 @@ const LEAST_GROWTH: usize = 64 << 10;
 /// Less room than this makes reads short.
 const LEAST_SPARE: usize = 4 << 10;
 
-/// A buffer up to this size is kept for the next fragmented message.
-const RETAINED_LEN: usize = 16 << 10;
+/// How much a step of decoding may yield.
+const LONGEST_STEP: usize = 64 << 10;
+
+/// A buffer up to this size is kept for the next message that is not in the window, until the
+/// connection is parked.
+const RETAINED_LEN: usize = 256 << 10;

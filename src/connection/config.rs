@@ -23,13 +23,15 @@ use std::time::Duration;
 pub struct Config {
     /// The longest message in bytes, all its fragments together. Default: 16 MiB.
     ///
-    /// Judged at a frame's header, before its payload is buffered. Past it:
+    /// Judged at a frame's header, before its payload is buffered; a compressed message is judged
+    /// while it is inflated, by its inflated bytes. Past it:
     /// [`MessageTooLong`](crate::ProtocolError::MessageTooLong), Close 1009. With
     /// [`Delivery::Chunks`] it bounds the total, and may well be [`UNLIMITED`](Self::UNLIMITED).
     pub max_message_len: u64,
     /// The longest frame in bytes. Default: 16 MiB, so that a message may be one frame.
     ///
-    /// Judged at the header. Past it: [`FrameTooLong`](crate::ProtocolError::FrameTooLong), Close
+    /// Judged at the header; a compressed frame may be longer by a thousandth and 1 KiB, because
+    /// what cannot be compressed grows. Past it: [`FrameTooLong`](crate::ProtocolError::FrameTooLong), Close
     /// 1009.
     pub max_frame_len: u64,
     /// The most frames in a message, empty ones counted. Default: 131,072.

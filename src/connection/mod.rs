@@ -8,6 +8,7 @@
 //! RFC 6455, sections 5 to 7.
 
 mod assembler;
+mod closing;
 mod config;
 mod deadlines;
 mod end;
@@ -24,12 +25,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{ProtocolError, SendError};
+use crate::extension::Extension;
 use crate::frame::{CloseCode, CloseFrame, Opcode};
 use crate::message::{Message, MessageKind};
 
 use deadlines::{Deadlines, Due};
 use recv_buffer::What;
-use sender::Sender;
+use sender::{Encoding, Sender};
 
 pub use config::{Config, Delivery};
 pub use end::{End, EndCause, Initiator};
@@ -37,6 +39,7 @@ pub use event::{Chunk, Event};
 pub use masks::MaskSource;
 pub use recv_buffer::RecvBuffer;
 pub use send_buffer::{Chunks, SendBuffer};
+pub use sender::Compression;
 pub use state::{Role, State, Teardown};
 
 /// An open WebSocket connection, without a stream under it.
@@ -83,6 +86,7 @@ pub struct Connection {
     state: State,
     config: Arc<Config>,
     sender: Sender,
+    extension: Option<Box<dyn Extension>>,
     deadlines: Deadlines,
     /// How the connection ends, from the first Close frame on.
     ///
@@ -102,6 +106,7 @@ impl Connection {
             state: State::Open,
             config,
             sender: Sender::default(),
+            extension: None,
             deadlines: Deadlines::default(),
             end: None,
             drained_len: 0,
@@ -114,6 +119,11 @@ impl Connection {
     pub fn with_masks(mut self, masks: Box<dyn MaskSource>) -> Self {
         self.sender.set_masks(masks);
         self
+    }
+
+    /// Installs the extension that the opening handshake agreed on.
+    pub(crate) fn set_extension(&mut self, extension: Option<Box<dyn Extension>>) {
+        self.extension = extension;
     }
 
     /// Tells the time, once per wake-up, before anything else.
@@ -147,7 +157,12 @@ impl Connection {
         if self.state == State::Closed {
             return self.drain(input);
         }
-        match receiver::find_event(self.role, &self.config, input) {
+        match receiver::find_event(
+            self.role,
+            &self.config,
+            self.extension.as_deref_mut(),
+            input,
+        ) {
             Ok(None) => Ok(false),
             Ok(Some(what)) => {
                 self.react(what, input, output);
@@ -179,21 +194,6 @@ impl Connection {
         } else {
             None
         })
-    }
-
-    /// Notes that the peer closed the transport, and returns how the connection ended.
-    ///
-    /// That is never an error: [`End::code`] is 1006 if there was no Close frame. A message that
-    /// was unfinished is not delivered.
-    pub fn receive_eof(&mut self) -> End {
-        self.is_over = true;
-        self.finish(EndCause::EndOfStream)
-    }
-
-    /// Notes that the transport failed, and returns how the connection ended.
-    pub fn transport_failed(&mut self) -> End {
-        self.is_over = true;
-        self.finish(EndCause::Transport)
     }
 
     /// Does what is due at `now`: sends a keepalive Ping, begins to close an idle connection, or
@@ -269,6 +269,22 @@ impl Connection {
         message: Message,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
+        self.send_message_with(message, Compression::Auto, output)
+    }
+
+    /// Sends a message, compressed or not as the caller says.
+    ///
+    /// Without permessage-deflate, and for control frames, it is [`send_message`](Self::send_message).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send_message`](Self::send_message).
+    pub fn send_message_with(
+        &mut self,
+        message: Message,
+        compression: Compression,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
         let (kind, payload) = match message {
             Message::Text(text) => (MessageKind::Text, text.into_bytes()),
             Message::Binary(data) => (MessageKind::Binary, data),
@@ -277,8 +293,12 @@ impl Connection {
             Message::Close(frame) => return self.send_close(frame, output),
         };
         self.require_open()?;
+        let encoding = Encoding {
+            extension: self.extension.as_deref_mut(),
+            compression,
+        };
         self.sender
-            .shared_message(self.role, kind, payload, output)?;
+            .shared_message(self.role, kind, payload, encoding, output)?;
         self.deadlines.message_passed();
         Ok(())
     }
@@ -299,9 +319,29 @@ impl Connection {
         fin: bool,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
+        self.send_fragment_with(kind, payload, fin, Compression::Auto, output)
+    }
+
+    /// Sends a fragment of a message; what the first one says of compression holds for all.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send_fragment`](Self::send_fragment).
+    pub fn send_fragment_with(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        compression: Compression,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
         self.require_open()?;
+        let encoding = Encoding {
+            extension: self.extension.as_deref_mut(),
+            compression,
+        };
         self.sender
-            .fragment(self.role, kind, payload, fin, output)?;
+            .fragment(self.role, kind, payload, fin, encoding, output)?;
         self.deadlines.message_passed();
         Ok(())
     }
@@ -330,28 +370,6 @@ impl Connection {
             .control(self.role, Opcode::Pong, payload, output)
     }
 
-    /// Begins the closing handshake (7.1.2); `None` sends a Close frame without a code.
-    ///
-    /// The peer's messages are delivered until its Close arrives.
-    ///
-    /// # Errors
-    ///
-    /// [`Closing`](SendError::Closing) if a Close frame was sent or received before, and
-    /// [`ReasonTooLong`](SendError::ReasonTooLong) above 123 bytes.
-    pub fn send_close(
-        &mut self,
-        frame: Option<CloseFrame<'_>>,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        self.require_open()?;
-        self.sender.close(self.role, frame.as_ref(), output)?;
-        self.note_close_sent(
-            frame.map(CloseFrame::into_owned),
-            EndCause::ClosingHandshake,
-        );
-        Ok(())
-    }
-
     /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due, if the time
     /// was ever told.
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -359,33 +377,6 @@ impl Connection {
             return None;
         }
         self.deadlines.next(&self.config, self.state)
-    }
-
-    /// Returns what is to be done with the transport.
-    pub fn teardown(&self) -> Teardown {
-        if self.is_over || self.drained_len > self.config.max_drain_len {
-            return Teardown::Drop;
-        }
-        match (self.state, self.role) {
-            (State::Open | State::Closing, _) => Teardown::NotYet,
-            (State::Closed, Role::Server) => Teardown::ShutDown,
-            // A client waits for the server, unless it failed the connection itself.
-            (State::Closed, Role::Client) => {
-                if self.end().is_some_and(End::is_clean) {
-                    Teardown::AwaitEof
-                } else {
-                    Teardown::ShutDown
-                }
-            }
-        }
-    }
-
-    /// Returns how the connection ended, once it is [`Closed`](State::Closed).
-    pub fn end(&self) -> Option<&End> {
-        match self.state {
-            State::Open | State::Closing => None,
-            State::Closed => self.end.as_deref(),
-        }
     }
 
     /// Returns how far the connection has come.
@@ -403,6 +394,11 @@ impl Connection {
         &self.config
     }
 
+    /// Whether permessage-deflate was agreed on.
+    pub const fn is_compressing(&self) -> bool {
+        self.extension.is_some()
+    }
+
     /// Returns the round-trip time that the latest answered keepalive Ping measured.
     pub const fn round_trip_time(&self) -> Option<Duration> {
         self.deadlines.round_trip_time()
@@ -416,7 +412,12 @@ impl Connection {
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.require_open()?;
-        self.sender.message(self.role, kind, payload, output)?;
+        let encoding = Encoding {
+            extension: self.extension.as_deref_mut(),
+            compression: Compression::Auto,
+        };
+        self.sender
+            .message(self.role, kind, payload, encoding, output)?;
         self.deadlines.message_passed();
         Ok(())
     }
@@ -444,94 +445,6 @@ impl Connection {
             What::Close => self.receive_close(input, output),
         }
     }
-
-    /// 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the
-    /// endpoint MUST send a Close frame in response."
-    fn receive_close(&mut self, input: &RecvBuffer, output: &mut SendBuffer) {
-        // The receiver has judged the payload.
-        let frame = CloseFrame::decode(input.located_payload()).ok().flatten();
-        if self.state == State::Open {
-            // "it typically echos the status code it received"
-            let echo = frame.as_ref().map(|frame| CloseFrame {
-                code: frame.code,
-                reason: "".into(),
-            });
-            self.begin_close(echo, EndCause::ClosingHandshake, output);
-            if let Some(end) = &mut self.end {
-                end.initiator = Some(Initiator::Peer);
-            }
-        }
-        if let Some(end) = &mut self.end {
-            end.received = Some(frame.map(CloseFrame::into_owned));
-        }
-        self.state = State::Closed;
-    }
-
-    /// 7.1.7: _Fail the WebSocket Connection_.
-    #[cold]
-    fn fail(&mut self, error: ProtocolError, output: &mut SendBuffer) {
-        let cause = EndCause::Protocol(error);
-        match self.state {
-            State::Open => {
-                let frame = CloseFrame {
-                    code: error.close_code(),
-                    reason: error.to_string().into(),
-                };
-                self.begin_close(Some(frame), cause, output);
-            }
-            // Our Close is out, and nothing follows it.
-            State::Closing | State::Closed => {
-                if let Some(end) = &mut self.end {
-                    end.cause = cause;
-                }
-            }
-        }
-        self.state = State::Closed;
-    }
-
-    /// Sends a Close frame whose reason is ours, and so short enough.
-    fn begin_close(
-        &mut self,
-        frame: Option<CloseFrame<'static>>,
-        cause: EndCause,
-        output: &mut SendBuffer,
-    ) {
-        let sent = self.sender.close(self.role, frame.as_ref(), output);
-        debug_assert_eq!(sent, Ok(()), "our own reasons are short");
-        self.note_close_sent(frame, cause);
-    }
-
-    fn note_close_sent(&mut self, frame: Option<CloseFrame<'static>>, cause: EndCause) {
-        let mut end = End::new(cause);
-        end.sent = Some(frame);
-        end.initiator = Some(Initiator::Local);
-        self.end = Some(Box::new(end));
-        self.state = State::Closing;
-        self.deadlines.closing(&self.config);
-    }
-
-    /// Drops what arrives after the end, and counts it.
-    #[cold]
-    fn drain(&mut self, input: &mut RecvBuffer) -> Result<bool, ProtocolError> {
-        self.drained_len = self.drained_len.saturating_add(input.discard() as u64);
-        match self.end.as_deref() {
-            Some(End {
-                cause: EndCause::Protocol(error),
-                ..
-            }) => Err(*error),
-            Some(_) | None => Ok(false),
-        }
-    }
-
-    /// Closes without the peer, and returns how that came.
-    fn finish(&mut self, cause: EndCause) -> End {
-        let end = self.end.get_or_insert_with(|| Box::new(End::new(cause)));
-        if end.received.is_none() && end.cause == EndCause::ClosingHandshake {
-            end.cause = cause;
-        }
-        self.state = State::Closed;
-        (**end).clone()
-    }
 }
 
 impl fmt::Debug for Connection {
@@ -551,8 +464,8 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn the_size_of_an_idle_connection_is_what_the_docs_say() {
-        assert_eq!(size_of::<Connection>(), 176);
-        assert_eq!(size_of::<RecvBuffer>(), 176);
+        assert_eq!(size_of::<Connection>(), 192);
+        assert_eq!(size_of::<RecvBuffer>(), 192);
         assert_eq!(size_of::<SendBuffer>(), 96);
     }
 }

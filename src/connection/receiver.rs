@@ -7,11 +7,12 @@
 //! RFC 6455, sections 5.1, 5.2, 5.4 and 10.4.
 
 use super::Role;
-use super::assembler::Assembler;
+use super::assembler::{Assembler, Coding};
 use super::config::{Config, Delivery};
-use super::recv_buffer::{Place, RecvBuffer, What};
+use super::recv_buffer::{Decoding, Place, RecvBuffer, What};
 use crate::error::ProtocolError;
-use crate::frame::{CloseFrame, FrameHeader, Opcode};
+use crate::extension::Extension;
+use crate::frame::{CloseFrame, FrameHeader, Opcode, Rsv};
 use crate::message::MessageKind;
 
 /// Finds the next event in `input`; `None` if it needs more bytes.
@@ -19,16 +20,24 @@ use crate::message::MessageKind;
 pub(super) fn find_event(
     role: Role,
     config: &Config,
+    mut extension: Option<&mut (dyn Extension + 'static)>,
     input: &mut RecvBuffer,
 ) -> Result<Option<What>, ProtocolError> {
+    let claimed = extension
+        .as_ref()
+        .map_or(Rsv::NONE, |extension| extension.rsv());
     loop {
         if input.frame().is_none() {
             let Some(header) = FrameHeader::decode(input.unread())? else {
                 return Ok(None);
             };
-            begin_frame(role, config, header, input)?;
+            begin_frame(role, config, claimed, header, input)?;
         }
-        if !input.gather()? {
+        let decoding = Decoding {
+            extension: extension.as_deref_mut(),
+            max_len: config.max_message_len,
+        };
+        if !input.gather(decoding)? {
             return Ok(None);
         }
         // A frame that is whole without an event is a fragment: its message goes on.
@@ -46,6 +55,7 @@ pub(super) fn find_event(
 fn begin_frame(
     role: Role,
     config: &Config,
+    claimed: Rsv,
     header: FrameHeader,
     input: &mut RecvBuffer,
 ) -> Result<(), ProtocolError> {
@@ -57,7 +67,10 @@ fn begin_frame(
         (Role::Server, Some(_)) | (Role::Client, None) => {}
     }
     // 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
-    if !header.rsv.is_empty() {
+    // RFC 7692, section 6.1: a bit that is claimed is on the first frame of a message, and nowhere
+    // else.
+    let begins_message = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+    if !header.rsv.is_empty() && (header.rsv != claimed || !begins_message) {
         return Err(ProtocolError::ReservedBitSet);
     }
     let unfinished = input.assembler().kind().is_some();
@@ -76,13 +89,17 @@ fn begin_frame(
         Opcode::Text => Some(MessageKind::Text),
         Opcode::Binary => Some(MessageKind::Binary),
     };
-    judge_limits(config, &header, kind.is_none().then_some(input.assembler()))?;
-    // The rest of a message that began in chunks is no message of its own.
-    let delivery = match kind {
-        Some(_) => config.delivery,
-        None => input.assembler().delivery(),
+    // What continues a message is coded and delivered as its beginning was: the rest of one that
+    // began in chunks is no message of its own.
+    let (coding, delivery) = match kind {
+        Some(_) if header.rsv.is_empty() => (Coding::Plain, config.delivery),
+        Some(_) => (Coding::Encoded, config.delivery),
+        None => (input.assembler().coding(), input.assembler().delivery()),
     };
+    let message = kind.is_none().then_some(input.assembler());
+    judge_limits(config, &header, message, coding)?;
     let place = match delivery {
+        delivery if coding == Coding::Encoded => Place::Encoded(delivery),
         Delivery::Chunks => Place::Chunks,
         Delivery::Messages if kind.is_some() && header.fin && input.fits_in_window(&header) => {
             Place::Window
@@ -90,7 +107,7 @@ fn begin_frame(
         Delivery::Messages => Place::Message,
     };
     if let Some(kind) = kind {
-        input.begin_message(kind, delivery);
+        input.begin_message(kind, delivery, coding);
     }
     input.begin_frame(header, place);
     Ok(())
@@ -98,16 +115,32 @@ fn begin_frame(
 
 /// Judges the length and the number of frames, of a first frame or of one that continues `message`.
 ///
-/// 10.4: all of it from the header, before any payload is buffered.
+/// 10.4: all of it from the header, before any payload is buffered. The length of an encoded message
+/// is not known before it is decoded, and is judged then.
 #[inline]
 fn judge_limits(
     config: &Config,
     header: &FrameHeader,
     message: Option<&Assembler>,
+    coding: Coding,
 ) -> Result<(), ProtocolError> {
     let (announced_len, fragments) = message.map_or((0, 0), |message| {
         (message.announced_len(), message.fragments())
     });
+    if fragments >= config.max_fragments {
+        return Err(ProtocolError::TooManyFragments);
+    }
+    if coding == Coding::Encoded {
+        // What cannot be compressed grows a little: DEFLATE's stored blocks have headers.
+        let max_len = config
+            .max_frame_len
+            .saturating_add(config.max_frame_len / 1000)
+            .saturating_add(1024);
+        if header.payload_len > max_len {
+            return Err(ProtocolError::FrameTooLong);
+        }
+        return Ok(());
+    }
     if header.payload_len > config.max_frame_len {
         return Err(ProtocolError::FrameTooLong);
     }
@@ -119,9 +152,6 @@ fn judge_limits(
         && isize::try_from(announced_len.saturating_add(header.payload_len)).is_err()
     {
         return Err(ProtocolError::MessageTooLong);
-    }
-    if fragments >= config.max_fragments {
-        return Err(ProtocolError::TooManyFragments);
     }
     Ok(())
 }

@@ -7,16 +7,18 @@
 //! Whatever an unchecked conversion relies on is in this one value, so that a caller who swaps two
 //! buffers gets wrong data or an error, and never undefined behaviour.
 
+mod gather;
+
 use core::fmt;
 use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::assembler::Assembler;
+use super::assembler::{Assembler, Coding};
 use super::config::Delivery;
-use super::{Chunk, Event};
-use crate::error::ProtocolError;
-use crate::frame::{CloseFrame, FrameHeader, MaskingKey, Opcode, mask};
+use super::event::{Chunk, Event};
+use crate::extension::Extension;
+use crate::frame::{CloseFrame, FrameHeader};
 use crate::message::{Message, MessageKind, Utf8Bytes};
 
 /// The input of a connection: what was received and not yet consumed.
@@ -60,6 +62,8 @@ pub(super) struct FrameInFlight {
     pub(super) header: FrameHeader,
     /// How much of the payload is unmasked and validated.
     received: u64,
+    /// How much of it is unmasked: more than `received` where it waits in the window to be decoded.
+    unmasked: u64,
     place: Place,
 }
 
@@ -72,6 +76,8 @@ pub(super) enum Place {
     Message,
     /// It is delivered as it comes.
     Chunks,
+    /// An extension decodes it as it comes, for the message under assembly or for delivery.
+    Encoded(Delivery),
 }
 
 /// An event that was found, and where its payload is.
@@ -83,6 +89,13 @@ struct Located {
     what: What,
     /// The range of the payload in the window, or `None` for the message under assembly.
     range: Option<Range<usize>>,
+}
+
+/// What the payload of an encoded message takes to be decoded.
+pub(super) struct Decoding<'a> {
+    pub(super) extension: Option<&'a mut (dyn Extension + 'static)>,
+    /// The most bytes that the message may have once decoded.
+    pub(super) max_len: u64,
 }
 
 /// What was located.
@@ -291,8 +304,8 @@ impl RecvBuffer {
 
     /// Opens a message of `kind`.
     #[inline]
-    pub(super) fn begin_message(&mut self, kind: MessageKind, delivery: Delivery) {
-        self.assembler.begin(kind, delivery);
+    pub(super) fn begin_message(&mut self, kind: MessageKind, delivery: Delivery, coding: Coding) {
+        self.assembler.begin(kind, delivery, coding);
     }
 
     /// Consumes a header and waits for its payload in `place`.
@@ -305,6 +318,7 @@ impl RecvBuffer {
         self.frame = Some(FrameInFlight {
             header,
             received: 0,
+            unmasked: 0,
             place,
         });
     }
@@ -318,119 +332,6 @@ impl RecvBuffer {
         };
         let there = (self.tail - self.head).saturating_sub(header.encoded_len());
         payload_len <= there || payload_len <= self.window.len() / 4
-    }
-
-    /// Takes what has come of the payload of a control frame, or of a message in one frame, in the
-    /// window; `true` once it is whole and located.
-    #[inline]
-    pub(super) fn gather(&mut self) -> Result<bool, ProtocolError> {
-        let Some(mut frame) = self.frame else {
-            return Ok(false);
-        };
-        match frame.place {
-            Place::Window => self.gather_in_window(&mut frame),
-            Place::Message => self.gather_in_message(&mut frame),
-            Place::Chunks => self.gather_chunk(&mut frame),
-        }
-    }
-
-    /// The payload stays where it is until it is whole.
-    #[inline]
-    fn gather_in_window(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
-        let header = frame.header;
-        let there = self.tail - self.head;
-        // The payload fits in memory if it is whole, so what is there bounds it.
-        let available = usize::try_from(header.payload_len).map_or(there, |len| len.min(there));
-        let received = usize::try_from(frame.received).map_or(available, |len| len.min(available));
-        let fresh = &mut self.window[self.head + received..self.head + available];
-        unmask(fresh, header.mask, frame.received);
-        if !header.opcode.is_control() {
-            self.assembler.validate(fresh)?;
-        }
-        frame.received = available as u64;
-        if frame.received < header.payload_len {
-            self.frame = Some(*frame);
-            return Ok(false);
-        }
-        self.frame = None;
-        let what = match header.opcode {
-            Opcode::Ping => What::Ping,
-            Opcode::Pong => What::Pong,
-            Opcode::Close => What::Close,
-            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
-                match self.assembler.finish()? {
-                    Some(MessageKind::Text) => What::Text,
-                    Some(MessageKind::Binary) | None => What::Binary,
-                }
-            }
-        };
-        self.locate(what, available);
-        Ok(true)
-    }
-
-    /// The payload moves to the message, unless it landed there.
-    fn gather_in_message(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
-        let header = frame.header;
-        let wanted = self.landable_len();
-        let len = wanted.min(self.tail - self.head);
-        if len > 0 {
-            self.assembler
-                .append(&self.window[self.head..self.head + len]);
-            self.consume(len);
-        }
-        let processed = self
-            .assembler
-            .process(header.mask, key_offset(frame.received))?;
-        frame.received += processed as u64;
-        if frame.received < header.payload_len {
-            self.frame = Some(*frame);
-            return Ok(false);
-        }
-        self.frame = None;
-        if header.fin {
-            let what = match self.assembler.finish()? {
-                Some(MessageKind::Text) => What::Text,
-                Some(MessageKind::Binary) | None => What::Binary,
-            };
-            self.located = Some(Located { what, range: None });
-        }
-        Ok(true)
-    }
-
-    /// What is there is located; an empty fragment that is not the last is nothing to deliver.
-    fn gather_chunk(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
-        let header = frame.header;
-        let there = self.tail - self.head;
-        let remaining = header.payload_len - frame.received.min(header.payload_len);
-        let len = usize::try_from(remaining).map_or(there, |len| len.min(there));
-        if len == 0 && remaining > 0 {
-            return Ok(false);
-        }
-        let fresh = &mut self.window[self.head..self.head + len];
-        unmask(fresh, header.mask, frame.received);
-        self.assembler.validate(fresh)?;
-        frame.received += len as u64;
-        let whole = frame.received >= header.payload_len;
-        self.frame = (!whole).then_some(*frame);
-        let fin = whole && header.fin;
-        let kind = self.assembler.kind().unwrap_or(MessageKind::Binary);
-        if fin {
-            self.assembler.finish()?;
-        }
-        if len > 0 || fin {
-            self.locate(What::Chunk { kind, fin }, len);
-        }
-        Ok(true)
-    }
-
-    /// Consumes `len` bytes as the payload of an event.
-    #[inline]
-    fn locate(&mut self, what: What, len: usize) {
-        self.located = Some(Located {
-            what,
-            range: Some(self.head..self.head + len),
-        });
-        self.head += len;
     }
 
     /// Returns what was located and its payload, for the reply that it may need.
@@ -523,19 +424,6 @@ impl fmt::Debug for RecvBuffer {
             .field("located", &self.located)
             .finish_non_exhaustive()
     }
-}
-
-#[inline]
-fn unmask(fresh: &mut [u8], key: Option<MaskingKey>, received: u64) {
-    if let Some(key) = key {
-        mask(fresh, key, key_offset(received));
-    }
-}
-
-/// The place in the four bytes of the key, which is all that masking needs of an offset.
-#[inline]
-const fn key_offset(received: u64) -> usize {
-    (received % 4).to_le_bytes()[0] as usize
 }
 
 /// A Close payload that the receiver has judged already.

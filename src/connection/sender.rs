@@ -12,7 +12,10 @@ use super::Role;
 use super::masks::{MaskSource, next_key};
 use super::send_buffer::SendBuffer;
 use crate::error::SendError;
-use crate::frame::{CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, mask_into};
+use crate::extension::Extension;
+use crate::frame::{
+    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MaskingKey, Opcode, Rsv, mask, mask_into,
+};
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
 
@@ -28,6 +31,40 @@ pub(super) struct Sender {
 struct Unfinished {
     kind: MessageKind,
     utf8: Utf8Validator,
+    is_encoded: bool,
+}
+
+/// Whether a message is compressed, where permessage-deflate was agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Compression {
+    /// If it is long enough to be worth it, and shrinks.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case: for secrets that travel with text of somebody else's, whose compressed length
+    /// would tell what they have in common.
+    Never,
+}
+
+/// The extension that a message may be encoded with, and whether it is to be.
+pub(super) struct Encoding<'a> {
+    pub(super) extension: Option<&'a mut (dyn Extension + 'static)>,
+    pub(super) compression: Compression,
+}
+
+impl<'a> Encoding<'a> {
+    /// Returns the extension if a message that begins with `len` bytes is to be encoded.
+    fn choose(self, len: usize) -> Option<&'a mut (dyn Extension + 'static)> {
+        let compression = self.compression;
+        self.extension
+            .filter(|extension| extension.can_encode())
+            .filter(|extension| match compression {
+                Compression::Auto => extension.is_worth_encoding(len),
+                Compression::Always => true,
+                Compression::Never => false,
+            })
+    }
 }
 
 impl Sender {
@@ -43,10 +80,17 @@ impl Sender {
         role: Role,
         kind: MessageKind,
         payload: &[u8],
+        encoding: Encoding<'_>,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         if self.unfinished.is_some() {
             return Err(SendError::MessageUnfinished);
+        }
+        let compression = encoding.compression;
+        if let Some(extension) = encoding.choose(payload.len())
+            && self.encoded_message(role, kind, payload, extension, compression, output)
+        {
+            return Ok(());
         }
         self.frame(role, opcode_of(kind), true, payload, output);
         Ok(())
@@ -58,10 +102,13 @@ impl Sender {
         role: Role,
         kind: MessageKind,
         payload: Bytes,
+        encoding: Encoding<'_>,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
+        let is_plain = encoding.extension.is_none() || encoding.compression == Compression::Never;
+        let is_shared = is_plain && payload.len() >= SHARED_LEN && self.unfinished.is_none();
         match role {
-            Role::Server if payload.len() >= SHARED_LEN && self.unfinished.is_none() => {
+            Role::Server if is_shared => {
                 let header = FrameHeader {
                     fin: true,
                     rsv: Rsv::NONE,
@@ -73,7 +120,7 @@ impl Sender {
                 output.append_shared(payload);
                 Ok(())
             }
-            Role::Server | Role::Client => self.message(role, kind, &payload, output),
+            Role::Server | Role::Client => self.message(role, kind, &payload, encoding, output),
         }
     }
 
@@ -84,12 +131,21 @@ impl Sender {
         kind: MessageKind,
         payload: &[u8],
         fin: bool,
+        mut encoding: Encoding<'_>,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         let (opcode, mut message) = match self.unfinished {
             None => {
-                let utf8 = Utf8Validator::new();
-                (opcode_of(kind), Unfinished { kind, utf8 })
+                let reborrowed = Encoding {
+                    extension: encoding.extension.as_deref_mut(),
+                    ..encoding
+                };
+                let message = Unfinished {
+                    kind,
+                    utf8: Utf8Validator::new(),
+                    is_encoded: reborrowed.choose(payload.len()).is_some(),
+                };
+                (opcode_of(kind), message)
             }
             Some(message) if message.kind == kind => (Opcode::Continuation, message),
             Some(_) => return Err(SendError::MessageUnfinished),
@@ -103,7 +159,19 @@ impl Sender {
             }
         }
         self.unfinished = (!fin).then_some(message);
-        self.frame(role, opcode, fin, payload, output);
+        match encoding.extension {
+            Some(extension) if message.is_encoded => {
+                // RFC 7692, section 6.1: the bit is on the first fragment only.
+                let rsv = match opcode {
+                    Opcode::Continuation => Rsv::NONE,
+                    _ => extension.rsv(),
+                };
+                let start = reserve_header(output);
+                extension.encode(payload, fin, output.tail());
+                self.finish_frame(role, opcode, fin, rsv, start, output);
+            }
+            Some(_) | None => self.frame(role, opcode, fin, payload, output),
+        }
         Ok(())
     }
 
@@ -151,6 +219,66 @@ impl Sender {
         Ok(())
     }
 
+    /// Encodes and sends a whole message; `false` if that was not worth it, and nothing is sent.
+    fn encoded_message(
+        &mut self,
+        role: Role,
+        kind: MessageKind,
+        payload: &[u8],
+        extension: &mut dyn Extension,
+        compression: Compression,
+        output: &mut SendBuffer,
+    ) -> bool {
+        let start = reserve_header(output);
+        extension.encode(payload, true, output.tail());
+        let encoded_len = output.tail().len() - start - FrameHeader::MAX_LEN;
+        if compression == Compression::Auto && encoded_len >= payload.len() {
+            output.tail().truncate(start);
+            extension.forget_encoded();
+            return false;
+        }
+        self.finish_frame(role, opcode_of(kind), true, extension.rsv(), start, output);
+        true
+    }
+
+    /// Writes the header of a payload that was appended behind the room for it.
+    fn finish_frame(
+        &mut self,
+        role: Role,
+        opcode: Opcode,
+        fin: bool,
+        rsv: Rsv,
+        start: usize,
+        output: &mut SendBuffer,
+    ) {
+        let output = output.tail();
+        let payload_start = start + FrameHeader::MAX_LEN;
+        let payload_len = output.len() - payload_start;
+        let header = FrameHeader {
+            fin,
+            rsv,
+            opcode,
+            mask: self.next_mask(role),
+            payload_len: payload_len as u64,
+        };
+        if let Some(key) = header.mask {
+            mask(&mut output[payload_start..], key, 0);
+        }
+        let (bytes, header_len) = header.to_bytes();
+        output[start..start + header_len].copy_from_slice(&bytes[..header_len]);
+        output.copy_within(payload_start.., start + header_len);
+        output.truncate(start + header_len + payload_len);
+    }
+
+    /// 5.1: "a client MUST mask all frames that it sends", "A server MUST NOT mask any frames".
+    #[inline]
+    fn next_mask(&mut self, role: Role) -> Option<MaskingKey> {
+        match role {
+            Role::Client => Some(next_key(self.masks.as_deref_mut())),
+            Role::Server => None,
+        }
+    }
+
     #[inline]
     fn frame(
         &mut self,
@@ -160,11 +288,7 @@ impl Sender {
         payload: &[u8],
         output: &mut SendBuffer,
     ) {
-        // 5.1: "a client MUST mask all frames that it sends", "A server MUST NOT mask any frames".
-        let mask = match role {
-            Role::Client => Some(next_key(self.masks.as_deref_mut())),
-            Role::Server => None,
-        };
+        let mask = self.next_mask(role);
         let header = FrameHeader {
             fin,
             rsv: Rsv::NONE,
@@ -180,6 +304,15 @@ impl Sender {
             None => output.extend_from_slice(payload),
         }
     }
+}
+
+/// Appends room for any header, for a payload whose length is not known before it is there, and
+/// returns where the room begins.
+fn reserve_header(output: &mut SendBuffer) -> usize {
+    let output = output.tail();
+    let start = output.len();
+    output.extend_from_slice(&[0; FrameHeader::MAX_LEN]);
+    start
 }
 
 #[inline]

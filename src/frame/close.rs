@@ -170,7 +170,9 @@ impl ProtocolError {
             | Self::MessageInterrupted
             | Self::CloseTooShort
             | Self::CloseCodeInvalid(_) => CloseCode::PROTOCOL_ERROR,
-            Self::TextNotUtf8 | Self::CloseReasonNotUtf8 => CloseCode::INVALID_FRAME_PAYLOAD_DATA,
+            Self::TextNotUtf8 | Self::CloseReasonNotUtf8 | Self::CompressedDataInvalid => {
+                CloseCode::INVALID_FRAME_PAYLOAD_DATA
+            }
             Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
             Self::FrameTooLong | Self::MessageTooLong => CloseCode::MESSAGE_TOO_BIG,
         }

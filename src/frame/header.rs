@@ -129,7 +129,7 @@ impl FrameHeader {
 
     /// Returns the header's bytes and how many of them count.
     #[inline]
-    fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
+    pub(crate) fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
         let mut bytes = [0; Self::MAX_LEN];
         let short_len = short_len_for(self.payload_len);
         bytes[0] = if self.fin { FIN } else { 0 } | self.rsv.0 | self.opcode.bits();

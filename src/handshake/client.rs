@@ -8,15 +8,18 @@ use core::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Patience;
 use super::body::{Body, Cut};
 use super::head::{
     HeadKind, HeadScanner, HeaderLine, Headers, ResponseHead, is_token, write_header,
 };
 use super::key::{accept_key, encode_nonce};
 use super::uri::Uri;
+use super::{Patience, RESERVED};
 use crate::connection::{Config, Connection, RecvBuffer, Role, SendBuffer};
 use crate::error::{HandshakeError, RefusedResponse, SendError};
+#[cfg(feature = "deflate")]
+use crate::extension::DeflateConfig;
+use crate::extension::{Extension, Extensions, parse_offers};
 
 /// What a client asks for.
 ///
@@ -33,6 +36,7 @@ use crate::error::{HandshakeError, RefusedResponse, SendError};
 pub struct ClientRequest {
     uri: Uri,
     subprotocols: Vec<String>,
+    extensions: Extensions,
     headers: Vec<HeaderLine>,
 }
 
@@ -46,6 +50,7 @@ impl ClientRequest {
         Ok(Self {
             uri: uri.parse()?,
             subprotocols: Vec::new(),
+            extensions: Extensions::none(),
             headers: Vec::new(),
         })
     }
@@ -80,6 +85,14 @@ impl ClientRequest {
         Ok(self)
     }
 
+    /// Offers permessage-deflate.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.extensions.deflate = Some(config);
+        self
+    }
+
     /// Returns the URI.
     pub const fn uri(&self) -> &Uri {
         &self.uri
@@ -97,6 +110,7 @@ pub struct ClientHandshake {
     scanner: HeadScanner,
     accept: [u8; 28],
     subprotocols: Vec<String>,
+    extensions: Extensions,
     interim_responses: usize,
     /// The answer that refused, and its body as far as it came.
     refusal: Option<(ResponseHead, Body)>,
@@ -127,6 +141,9 @@ impl ClientHandshake {
             let subprotocols = request.subprotocols.join(", ");
             write_header("Sec-WebSocket-Protocol", subprotocols.as_bytes(), output);
         }
+        if let Some(offer) = request.extensions.offer() {
+            write_header("Sec-WebSocket-Extensions", offer.as_bytes(), output);
+        }
         for header in &request.headers {
             header.write(output);
         }
@@ -137,6 +154,7 @@ impl ClientHandshake {
             scanner: HeadScanner::default(),
             accept: accept_key(&key),
             subprotocols: request.subprotocols.clone(),
+            extensions: request.extensions.clone(),
             interim_responses: 0,
             refusal: None,
             failed: None,
@@ -251,10 +269,13 @@ impl ClientHandshake {
         if headers.single("sec-websocket-accept") != Some(&self.accept) {
             return Err(HandshakeError::AcceptMismatch);
         }
-        // 4.1 item 5: "an extension that was not present in the client's handshake".
-        if headers.list("sec-websocket-extensions").next().is_some() {
-            return Err(HandshakeError::ExtensionNotOffered);
-        }
+        let extension = match parse_offers(headers.values("sec-websocket-extensions")) {
+            Ok(answer) => self.extensions.judge_answer(&answer)?,
+            Err(_) if self.extensions == Extensions::none() => {
+                return Err(HandshakeError::ExtensionNotOffered);
+            }
+            Err(error) => return Err(error),
+        };
         // 4.1 item 6: "a subprotocol that was not present in the client's handshake". None at all
         // is legal; 11.3.4: "MUST NOT appear more than once in an HTTP response".
         let subprotocol = match headers.first("sec-websocket-protocol") {
@@ -275,6 +296,7 @@ impl ClientHandshake {
             config: Arc::clone(&self.config),
             headers,
             subprotocol,
+            extension,
         })
     }
 
@@ -318,12 +340,15 @@ pub struct UpgradeResponse {
     config: Arc<Config>,
     headers: Headers,
     subprotocol: Option<String>,
+    extension: Option<Box<dyn Extension>>,
 }
 
 impl UpgradeResponse {
     /// Opens the connection.
     pub fn into_connection(self) -> Connection {
-        Connection::new(Role::Client, self.config)
+        let mut connection = Connection::new(Role::Client, self.config);
+        connection.set_extension(self.extension);
+        connection
     }
 
     /// Returns all header lines, such as Set-Cookie.
@@ -339,17 +364,3 @@ impl UpgradeResponse {
 
 /// More than a patient client should read.
 const MAX_INTERIM_RESPONSES: usize = 8;
-
-const RESERVED: [&str; 11] = [
-    "connection",
-    "content-length",
-    "host",
-    "sec-websocket-accept",
-    "sec-websocket-extensions",
-    "sec-websocket-key",
-    "sec-websocket-protocol",
-    "sec-websocket-version",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];

@@ -59,6 +59,8 @@ pub use response::Response;
 pub use server::{Acceptance, PlainRequest, Request, ServerHandshake, UpgradeRequest};
 pub use uri::Uri;
 
+#[cfg(feature = "deflate")]
+pub use crate::extension::DeflateConfig;
 pub use crate::extension::ExtensionOffer;
 
 /// The absolute deadline of a handshake, which no byte extends.
@@ -86,3 +88,18 @@ impl Patience {
         }
     }
 }
+
+/// The header lines that the handshake writes itself, or that would say where it ends.
+const RESERVED: [&str; 11] = [
+    "connection",
+    "content-length",
+    "host",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Patience;
 use super::authority::Authority;
 use super::head::{
     HeadKind, HeadScanner, HeaderLine, Headers, RequestHead, is_token, write_header,
@@ -17,9 +16,12 @@ use super::head::{
 use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
 use super::response::{Response, WithBody};
+use super::{Patience, RESERVED};
 use crate::connection::{Config, Connection, RecvBuffer, Role, SendBuffer};
 use crate::error::{HandshakeError, SendError};
-use crate::extension::{self, ExtensionOffer};
+#[cfg(feature = "deflate")]
+use crate::extension::DeflateConfig;
+use crate::extension::{self, ExtensionOffer, Extensions};
 
 /// A server that waits for a request.
 ///
@@ -193,6 +195,7 @@ impl UpgradeRequest {
             return Err(SendError::SubprotocolNotOffered);
         }
         let headers = acceptance.headers?;
+        let accepted = acceptance.extensions.accept(|| self.extensions());
         let output = output.tail();
         output.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -201,11 +204,17 @@ impl UpgradeRequest {
         if let Some(subprotocol) = acceptance.subprotocol {
             write_header("Sec-WebSocket-Protocol", subprotocol.as_bytes(), output);
         }
+        let extension = accepted.map(|(answer, extension)| {
+            write_header("Sec-WebSocket-Extensions", answer.as_bytes(), output);
+            extension
+        });
         for header in &headers {
             header.write(output);
         }
         output.extend_from_slice(b"\r\n");
-        Ok(Connection::new(Role::Server, config))
+        let mut connection = Connection::new(Role::Server, config);
+        connection.set_extension(extension);
+        Ok(connection)
     }
 
     /// Rejects: appends an HTTP answer to `output`, after which the transport closes.
@@ -322,6 +331,7 @@ impl PlainRequest {
 #[derive(Debug, Clone)]
 pub struct Acceptance<'a> {
     subprotocol: Option<&'a str>,
+    extensions: Extensions,
     headers: Result<Vec<HeaderLine>, SendError>,
 }
 
@@ -330,8 +340,17 @@ impl<'a> Acceptance<'a> {
     pub const fn new() -> Self {
         Self {
             subprotocol: None,
+            extensions: Extensions::none(),
             headers: Ok(Vec::new()),
         }
+    }
+
+    /// Accepts permessage-deflate too, if the client offers it with parameters that can be met.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.extensions.deflate = Some(config);
+        self
     }
 
     /// Chooses a subprotocol, which must be one that the client offers.
@@ -391,6 +410,7 @@ impl HandshakeError {
             | Self::UpgradeMismatch
             | Self::AcceptMismatch
             | Self::ExtensionNotOffered
+            | Self::ExtensionParametersInvalid
             | Self::SubprotocolNotOffered
             | Self::TooManyInterimResponses
             | Self::EndOfStream => None,
@@ -495,16 +515,3 @@ fn text(value: &[u8]) -> Option<&str> {
 
 /// More are not offered by anybody; each costs a comparison with every other.
 const MAX_SUBPROTOCOLS: usize = 64;
-
-const RESERVED: [&str; 10] = [
-    "connection",
-    "content-length",
-    "sec-websocket-accept",
-    "sec-websocket-extensions",
-    "sec-websocket-key",
-    "sec-websocket-protocol",
-    "sec-websocket-version",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];

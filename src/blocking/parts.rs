@@ -1,0 +1,50 @@
+//! What a WebSocket is made of, whole or split, and when its output is written.
+//!
+//! Values, and decisions over the state of a connection; the reading and writing is in `websocket`
+//! and `split`.
+
+use std::time::Instant;
+
+use super::stream::WritePatience;
+use crate::connection::{Connection, RecvBuffer, SendBuffer, State, Teardown};
+
+/// What a [`WebSocket`](super::WebSocket) is made of.
+#[derive(Debug)]
+pub struct Parts<S> {
+    /// The stream.
+    pub stream: S,
+    /// The state of the connection.
+    pub connection: Connection,
+    /// What was received and not consumed.
+    pub input: RecvBuffer,
+    /// What was queued and not written.
+    pub output: SendBuffer,
+}
+
+/// Returns how long a write may take: while the connection closes, no longer than that may.
+pub(super) fn write_patience(connection: &Connection) -> WritePatience {
+    let config = connection.config();
+    let deadline = match connection.state() {
+        State::Open => None,
+        State::Closing | State::Closed => connection.next_deadline().or_else(|| {
+            // Nobody is waited for any more, and least of all longer than a close may take.
+            let is_over = connection.teardown() == Teardown::Drop;
+            let timeout = config.close_timeout.filter(|_| is_over)?;
+            Instant::now().checked_add(timeout)
+        }),
+    };
+    WritePatience {
+        stall: config.write_timeout,
+        deadline,
+    }
+}
+
+/// Whether queued bytes are written though nothing waits for it.
+///
+/// Many are, because more would not make the kernel faster. So is a Pong, because the next Ping
+/// would take its place: every Ping is answered, unless the peer does not read.
+pub(super) fn is_due(output: &SendBuffer) -> bool {
+    output.len() >= WRITTEN_LEN || output.pong_waits()
+}
+
+const WRITTEN_LEN: usize = 64 << 10;

@@ -1,0 +1,225 @@
+//! The grammar of Sec-WebSocket-Extensions.
+//!
+//! Parses offers in one pass, without recursion and with a bound on their number. It knows no
+//! extension: which offer is taken, and what it does to frames, is its own file's.
+//!
+//! RFC 6455, section 9.1.
+
+use crate::error::HandshakeError;
+
+/// An extension with its parameters, as a client offers it or a server accepts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExtensionOffer {
+    /// The registered name, such as `permessage-deflate`.
+    pub name: String,
+    /// The parameters in order, with or without a value.
+    pub params: Vec<(String, Option<String>)>,
+}
+
+/// Parses the values of all Sec-WebSocket-Extensions lines, in order of preference.
+///
+/// ```text
+/// extension-list = 1#extension
+/// extension = extension-token *( ";" extension-param )
+/// extension-param = token [ "=" (token | quoted-string) ]
+///   ;When using the quoted-string syntax variant, the value
+///   ;after quoted-string unescaping MUST conform to the
+///   ;'token' ABNF.
+/// ```
+pub(crate) fn parse_offers<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<ExtensionOffer>, HandshakeError> {
+    let mut offers = Vec::new();
+    for value in values {
+        let mut cursor = Cursor { rest: value };
+        loop {
+            // RFC 9110, section 5.6.1: empty elements of a list do not count.
+            while cursor.eat(b',') {}
+            if cursor.is_at_end() {
+                break;
+            }
+            if offers.len() == MAX_OFFERS {
+                return Err(HandshakeError::ExtensionsInvalid);
+            }
+            offers.push(cursor.offer()?);
+            if !cursor.is_at_end() && !cursor.eat(b',') {
+                return Err(HandshakeError::ExtensionsInvalid);
+            }
+        }
+    }
+    Ok(offers)
+}
+
+/// What is left of a header value.
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl Cursor<'_> {
+    fn offer(&mut self) -> Result<ExtensionOffer, HandshakeError> {
+        let name = self.token()?;
+        let mut params = Vec::new();
+        while self.eat(b';') {
+            let param = self.token()?;
+            let value = if self.eat(b'=') {
+                Some(self.value()?)
+            } else {
+                None
+            };
+            params.push((param, value));
+        }
+        Ok(ExtensionOffer { name, params })
+    }
+
+    fn value(&mut self) -> Result<String, HandshakeError> {
+        if !self.eat(b'"') {
+            return self.token();
+        }
+        let mut value = String::new();
+        loop {
+            let byte = match self.next() {
+                Some(b'"') => break,
+                Some(b'\\') => self.next(),
+                byte => byte,
+            };
+            match byte {
+                Some(byte) if is_token_byte(byte) => value.push(char::from(byte)),
+                Some(_) | None => return Err(HandshakeError::ExtensionsInvalid),
+            }
+        }
+        if value.is_empty() {
+            return Err(HandshakeError::ExtensionsInvalid);
+        }
+        Ok(value)
+    }
+
+    fn token(&mut self) -> Result<String, HandshakeError> {
+        self.skip_space();
+        let len = self
+            .rest
+            .iter()
+            .position(|&byte| !is_token_byte(byte))
+            .unwrap_or(self.rest.len());
+        let (token, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        if token.is_empty() {
+            return Err(HandshakeError::ExtensionsInvalid);
+        }
+        Ok(token.iter().copied().map(char::from).collect())
+    }
+
+    /// Takes `byte` and the white space before it, if it is next.
+    fn eat(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == byte => {
+                self.rest = rest;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.skip_space();
+        self.rest.is_empty()
+    }
+
+    fn skip_space(&mut self) {
+        while let [b' ' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// More offers than this are not made by anybody.
+const MAX_OFFERS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &str) -> Option<Vec<ExtensionOffer>> {
+        parse_offers([value.as_bytes()]).ok()
+    }
+
+    fn offer(name: &str, params: &[(&str, Option<&str>)]) -> ExtensionOffer {
+        ExtensionOffer {
+            name: name.to_owned(),
+            params: params
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.map(str::to_owned)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn offers_are_parsed_in_order() {
+        assert_eq!(
+            parse(r#"foo, bar; baz=2 ;qux ; q="1\5",,foo;"#),
+            None,
+            "a semicolon wants a parameter"
+        );
+        assert_eq!(
+            parse(r#"foo, bar; baz=2 ;qux ; q="1\5",, foo"#),
+            Some(vec![
+                offer("foo", &[]),
+                offer(
+                    "bar",
+                    &[("baz", Some("2")), ("qux", None), ("q", Some("15"))]
+                ),
+                offer("foo", &[]),
+            ])
+        );
+        assert_eq!(parse(" , ,"), Some(vec![]));
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let lines: [&[u8]; 2] = [b"a; x", b"b"];
+        assert_eq!(
+            parse_offers(lines),
+            Ok(vec![offer("a", &[("x", None)]), offer("b", &[])])
+        );
+    }
+
+    #[test]
+    fn what_is_not_the_grammar_is_refused() {
+        for value in [
+            "a b",
+            "a;",
+            "a;=1",
+            "a;b=",
+            "a;b=\"",
+            "a;b=\"\"",
+            "a;b=\"x",
+            "a;b=\"x\\",
+            "a;b=\"x y\"",
+            "a=1",
+            ";a",
+            "a;b=c=d",
+            "a/b",
+            "\"a\"",
+        ] {
+            assert_eq!(parse(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn sixteen_offers_are_enough() {
+        assert!(parse(&["a"; 16].join(",")).is_some());
+        assert_eq!(parse(&["a"; 17].join(",")), None);
+    }
+}
