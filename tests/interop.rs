@@ -280,3 +280,50 @@ fn a_refusal_brings_its_status_headers_and_body() {
         Ok(())
     });
 }
+
+#[test]
+#[cfg(feature = "deflate")]
+#[ignore = "needs the peers of tests/interop/run"]
+fn compressed_messages_are_echoed_with_any_parameters() {
+    use framewright::DeflateConfig;
+
+    with_each_peer(|url| {
+        for number in 0..16 {
+            let mut deflate = DeflateConfig::default();
+            deflate.level = [1, 6, 9, 0][number % 4];
+            deflate.min_len = 0;
+            deflate.server_no_context_takeover = number & 1 != 0;
+            deflate.client_no_context_takeover = number & 2 != 0;
+            deflate.server_max_window_bits = [15, 9, 12][number % 3];
+            deflate.client_max_window_bits = [15, 10, 9, 11][number / 4];
+            let request = ClientRequest::new(&format!("{url}/echo?deflate=1"))?.deflate(deflate);
+            let (mut socket, headers) = Client::new(request).connect()?;
+            if !socket.connection().is_compressing() {
+                // A server may decline what it cannot do, and then nothing is compressed.
+                assert!(headers.first("sec-websocket-extensions").is_none());
+            }
+            for round in 0..3_u32 {
+                let texts = [
+                    "".to_owned(),
+                    "short".to_owned(),
+                    format!("{round} ").repeat(9000),
+                ];
+                for text in texts {
+                    socket.send(text.clone())?;
+                    assert_eq!(socket.recv()?, Some(Message::text(text)), "{number}");
+                }
+                let mut noise: u32 = 0x9e37_79b9 ^ round;
+                let data: Vec<u8> = (0..50_000)
+                    .map(|_| {
+                        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        noise.to_be_bytes()[0]
+                    })
+                    .collect();
+                socket.send(&data[..])?;
+                assert!(socket.recv()? == Some(Message::binary(data)), "{number}");
+            }
+            assert!(socket.close(CloseCode::NORMAL_CLOSURE, "")?.is_clean());
+        }
+        Ok(())
+    });
+}

@@ -4,6 +4,7 @@
 // and exits with 1 if any failed. `client.py` has the same checks, by the same names, with
 // Python's `websockets`.
 
+import { randomBytes } from "node:crypto";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
@@ -19,6 +20,7 @@ const EMOJI = "👋🏽 from a 👩‍👩‍👧‍👧 with 🏳️‍🌈";
 
 const USAGE = `usage: client.mjs [--max-message BYTES] [--only NAME,…] [--skip NAME,…] URL
        client.mjs --await-going-away URL
+       client.mjs --deflate [--max-message BYTES] URL
        client.mjs --list`;
 
 let options;
@@ -32,6 +34,7 @@ try {
       skip: { type: "string", default: "" },
       list: { type: "boolean", default: false },
       "await-going-away": { type: "boolean", default: false },
+      deflate: { type: "boolean", default: false },
     },
   }));
 } catch (error) {
@@ -304,6 +307,39 @@ const checks = {
   },
 };
 
+// What the client offers, by name: the server must agree, and compress accordingly.
+const deflateOffers = {
+  by_default: {},
+  without_server_context_takeover: { serverNoContextTakeover: true },
+  without_client_context_takeover: { clientNoContextTakeover: true },
+  without_any_context_takeover: { serverNoContextTakeover: true, clientNoContextTakeover: true },
+  with_a_small_server_window: { serverMaxWindowBits: 9 },
+  with_a_small_client_window: { clientMaxWindowBits: 9 },
+  with_small_windows: { serverMaxWindowBits: 10, clientMaxWindowBits: 12 },
+};
+
+/** The checks of a server that compresses. */
+const deflateChecks = {};
+for (const [name, offer] of Object.entries(deflateOffers)) {
+  deflateChecks[`messages_are_echoed_${name}`] = async () => {
+    const connection = await Connection.open({ perMessageDeflate: { threshold: 0, ...offer } });
+    expect("extensions", connection.ws.extensions, "permessage-deflate");
+    for (let round = 0; round < 3; round++) {
+      for (const text of ["", "short", `compressible ${round} `.repeat(1000), MULTI_BYTE.repeat(100)]) {
+        await connection.expectEcho(text);
+      }
+      await connection.expectEcho(pattern(70_000 + round));
+      await connection.expectEcho(randomBytes(20_000));
+    }
+    await connection.close();
+  };
+}
+deflateChecks.a_bomb_closes_with_1009 = async () => {
+  const connection = await Connection.open({ perMessageDeflate: { threshold: 0 } });
+  connection.ws.send(Buffer.alloc(maxMessage + 1));
+  await connection.expectEnd(1009);
+};
+
 async function awaitGoingAway() {
   const connection = await Connection.open();
   await connection.expectEcho("open");
@@ -343,6 +379,15 @@ function chosen(value) {
 if (options.list) {
   console.log(Object.keys(checks).join("\n"));
   process.exit(0);
+}
+if (options.deflate) {
+  if (url === undefined) usage("the server's URL is missing");
+  let failed = 0;
+  for (const [name, check] of Object.entries(deflateChecks)) {
+    if (!(await passes(name, check, CHECK_MS))) failed++;
+  }
+  console.log(`${Object.keys(deflateChecks).length - failed} passed, ${failed} failed, 0 skipped`);
+  process.exit(failed > 0 ? 1 : 0);
 }
 const only = options.only === undefined ? Object.keys(checks) : chosen(options.only);
 const skip = chosen(options.skip);

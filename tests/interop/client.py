@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import http.client
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode
 
 MIB = 1024 * 1024
@@ -341,6 +343,57 @@ async def a_subprotocol_offer_is_declined(server: Server) -> None:
         await expect_echo(ws, "hello")
 
 
+# --- Checks of a server that compresses --------------------------------------------------------
+
+DEFLATE_CHECKS: dict[str, Check] = {}
+
+# What the client offers, by name: the server must agree, and compress accordingly.
+DEFLATE_OFFERS: dict[str, dict[str, Any]] = {
+    "by_default": {},
+    "without_server_context_takeover": {"server_no_context_takeover": True},
+    "without_client_context_takeover": {"client_no_context_takeover": True},
+    "without_any_context_takeover": {
+        "server_no_context_takeover": True,
+        "client_no_context_takeover": True,
+    },
+    "with_a_small_server_window": {"server_max_window_bits": 9},
+    "with_a_small_client_window": {"client_max_window_bits": 9},
+    "with_small_windows": {"server_max_window_bits": 10, "client_max_window_bits": 12},
+}
+
+
+def check_of_offer(name: str, parameters: dict[str, Any]) -> None:
+    async def converse(server: Server) -> None:
+        factory = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
+        async with server.connect(extensions=[factory]) as ws:
+            assert ws.response is not None
+            answer = ws.response.headers.get("Sec-WebSocket-Extensions", "")
+            expect("the offer was accepted", "permessage-deflate" in answer, True)
+            for round_ in range(3):
+                for message in ("", "short", f"compressible {round_} " * 1000, MULTI_BYTE * 100):
+                    await expect_echo(ws, message)
+                await expect_echo(ws, pattern(70_000 + round_))
+                await expect_echo(ws, os.urandom(20_000))
+                await ws.send(f"fragment {number} " * 20 for number in range(20))
+                expected = "".join(f"fragment {number} " * 20 for number in range(20))
+                expect("fragments", await ws.recv(), expected)
+
+    DEFLATE_CHECKS[f"messages_are_echoed_{name}"] = converse
+
+
+for offer_name, offer in DEFLATE_OFFERS.items():
+    check_of_offer(offer_name, offer)
+
+
+async def a_bomb_closes_with_1009(server: Server) -> None:
+    async with server.connect(compression="deflate") as ws:
+        await ws.send(bytes(server.max_message + 1))
+        await expect_end(ws, CloseCode.MESSAGE_TOO_BIG)
+
+
+DEFLATE_CHECKS["a_bomb_closes_with_1009"] = a_bomb_closes_with_1009
+
+
 async def await_going_away(server: Server) -> None:
     async with server.connect() as ws:
         await expect_echo(ws, "open")
@@ -382,7 +435,20 @@ async def main() -> int:
         action="store_true",
         help="connect, print `connected`, and expect the server to close with 1001",
     )
+    parser.add_argument(
+        "--deflate",
+        action="store_true",
+        help="run the checks of a server that accepts permessage-deflate instead",
+    )
     options = parser.parse_args()
+    if options.deflate:
+        server = Server(options.url, options.max_message)
+        passed = 0
+        for name, function in DEFLATE_CHECKS.items():
+            passed += await passes(name, function, server, CHECK_SECONDS)
+        failed = len(DEFLATE_CHECKS) - passed
+        print(f"{passed} passed, {failed} failed, 0 skipped")
+        return 1 if failed else 0
     if options.list:
         print("\n".join(CHECKS))
         return 0
