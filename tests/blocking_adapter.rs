@@ -1396,6 +1396,8 @@ fn a_peer_that_never_reads_is_left_after_write_timeout() {
             assert!(socket.buffered() <= most, "{}", socket.buffered());
             let end = socket.end().cloned().unwrap();
             assert_eq!((end.cause, end.code()), (EndCause::Transport, 1006));
+            // What is queued will never leave, and no flush may say that it has.
+            assert!(socket.flush().is_err());
             // It has ended. Whoever asks again is told so, and does not wait once more.
             let started = Instant::now();
             for _ in 0..10 {
@@ -1699,6 +1701,23 @@ fn a_write_that_would_block_keeps_what_was_not_taken() {
         assert!(blocked > 1000);
         assert_eq!(socket.buffered(), 0);
         assert!(record.written() == frame(Role::Server, Opcode::Binary, true, &message));
+    });
+}
+
+#[test]
+fn a_stream_with_a_buffer_of_its_own_is_flushed_until_it_has() {
+    bounded(|| {
+        let stream = Buffered::default();
+        let flushed = Arc::clone(&stream.flushed);
+        let mut socket = from_parts(Role::Server, Config::default(), stream, b"");
+        // The stream takes the bytes at once, and then cannot pass them on.
+        assert!(is_would_block(&socket.send("x").unwrap_err()));
+        assert_eq!(flushed.lock().unwrap().len(), 0);
+        socket.flush().unwrap();
+        assert_eq!(
+            *flushed.lock().unwrap(),
+            frame(Role::Server, Opcode::Text, true, b"x")
+        );
     });
 }
 
@@ -2281,6 +2300,38 @@ impl Write for Scripted {
 }
 
 impl Stream for Scripted {}
+
+/// A stream that buffers, and would block at every second flush.
+#[derive(Default)]
+struct Buffered {
+    buffered: Vec<u8>,
+    flushed: Arc<Mutex<Vec<u8>>>,
+    is_ready: bool,
+}
+
+impl Read for Buffered {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Buffered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffered.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.is_ready = !self.is_ready;
+        if self.is_ready && !self.buffered.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.flushed.lock().unwrap().append(&mut self.buffered);
+        Ok(())
+    }
+}
+
+impl Stream for Buffered {}
 
 /// Takes up to `most` bytes at every second call, and would block at the others.
 fn reluctant(most: usize) -> impl FnMut(usize) -> Result<usize, ErrorKind> {

@@ -888,6 +888,29 @@ fn halves_without_deadlines_wait_longer_than_the_handshake_might() {
 }
 
 #[test]
+fn a_read_that_gives_up_by_a_timeout_of_the_callers_can_be_repeated() {
+    bounded(|| {
+        let (stream, mut peer) = tcp_pair();
+        stream.set_read_timeout(Some(SHORT)).unwrap();
+        let socket = from_parts(without_deadlines(), stream, b"");
+        let (mut reader, writer) = socket.split().unwrap();
+        let text = frame(Role::Client, Opcode::Text, true, b"in two pieces");
+        for piece in [&text[..9], &text[9..]] {
+            let error = reader.recv().unwrap_err();
+            assert!(
+                matches!(&error, Error::Io(error) if error.kind() == ErrorKind::WouldBlock),
+                "{error:?}"
+            );
+            assert_eq!(reader.end(), None);
+            peer.write_all(piece).unwrap();
+        }
+        assert_eq!(reader.recv().unwrap(), Some(Message::text("in two pieces")));
+        writer.send("still open").unwrap();
+        assert_eq!(read_frame(&mut peer).unwrap().1, b"still open");
+    });
+}
+
+#[test]
 fn chunks_are_streamed_by_a_reader_too() {
     bounded(|| {
         let mut config = Config::default();

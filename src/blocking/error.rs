@@ -40,3 +40,8 @@ pub enum Error {
     #[error("recv needs Delivery::Messages: use recv_event with Delivery::Chunks")]
     DeliveryIsChunks,
 }
+
+/// Whether the stream has nothing now, or takes nothing now, and the call can be repeated.
+pub(super) fn is_would_block(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+}

@@ -11,7 +11,7 @@ use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::error::Error;
+use super::error::{Error, is_would_block};
 use super::parts::{Parts, is_due, write_patience};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
 use crate::connection::{
@@ -221,8 +221,12 @@ impl<S: SplitStream> Reader<S> {
             }
             Err(error) => {
                 drop(queue);
-                self.abandon();
-                return Err(error.into());
+                let error = error.into();
+                // A timeout of the caller's: nothing is lost, and the call can be repeated.
+                if !is_would_block(&error) {
+                    self.abandon();
+                }
+                return Err(error);
             }
         }
         Ok(())

@@ -276,11 +276,9 @@ pub(super) fn write_all(
     output: &mut SendBuffer,
     patience: WritePatience,
 ) -> Result<(), Error> {
-    if output.is_empty() {
-        return Ok(());
-    }
+    let has_set_timeout = patience.deadline.is_some() && !output.is_empty();
     let written = write_pieces(stream, output, patience);
-    if patience.deadline.is_some() {
+    if has_set_timeout {
         set_write_timeout(stream, patience.stall)?;
     }
     written
@@ -326,6 +324,8 @@ fn write_pieces(
             Err(error) => return Err(Error::Io(error)),
         }
     }
+    // Also where nothing was left to write: a stream with a buffer of its own may not have passed on
+    // what it took before.
     stream.flush().map_err(Error::Io)
 }
 

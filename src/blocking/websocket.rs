@@ -8,7 +8,7 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Instant;
 
-use super::error::Error;
+use super::error::{Error, is_would_block};
 use super::outbox::Outbox;
 use super::parts::{Parts, is_due, write_patience};
 use super::split::{Reader, Writer, split};
@@ -238,7 +238,12 @@ impl<S: Stream> WebSocket<S> {
     /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
     pub fn flush(&mut self) -> Result<(), Error> {
         if self.phase == Phase::TornDown {
-            return Ok(());
+            return if self.output.is_empty() {
+                Ok(())
+            } else {
+                // It will never leave.
+                Err(io::Error::from(io::ErrorKind::NotConnected).into())
+            };
         }
         let patience = write_patience(&self.connection);
         let written = write_all(&mut self.stream, &mut self.output, patience);
@@ -440,8 +445,4 @@ impl<S: fmt::Debug> fmt::Debug for WebSocket<S> {
             .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn is_would_block(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
