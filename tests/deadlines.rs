@@ -563,3 +563,43 @@ fn the_earliest_deadline_is_the_next() {
         assert_eq!(&close[0].1[..2], &[0x03, 0xe9], "1001");
     }
 }
+
+#[test]
+fn a_close_that_was_sent_before_the_time_was_told_has_its_patience_from_then_on() {
+    for role in ROLES {
+        let mut endpoint = Endpoint::with_config(role, Config::default());
+        endpoint
+            .connection
+            .send_close(None, &mut endpoint.output)
+            .unwrap();
+        assert_eq!(endpoint.connection.next_deadline(), None);
+        let start = Instant::now();
+        endpoint.connection.set_now(start);
+        assert_eq!(
+            endpoint.connection.next_deadline(),
+            Some(start + 5 * SECOND)
+        );
+        wake(&mut endpoint, start + 5 * SECOND);
+        assert_eq!(endpoint.connection.teardown(), Teardown::Drop);
+        assert_eq!(endpoint.end().cause, EndCause::CloseTimeout);
+    }
+}
+
+#[test]
+fn a_long_message_that_is_still_coming_is_not_idleness() {
+    for role in ROLES {
+        let config = config(|config| {
+            config.idle_timeout = Some(60 * SECOND);
+            config.ping_interval = None;
+        });
+        let (mut endpoint, start) = started(role, config);
+        let message = frame(BINARY, &[7; 100]).sent_by(peer_of(role)).bytes();
+        let (head, rest) = message[..message.len() - 1].split_at(10);
+        endpoint.receive(head);
+        for (byte, minutes) in rest.iter().zip(1_u32..) {
+            wake(&mut endpoint, start + minutes * 59 * SECOND);
+            endpoint.receive(&[*byte]);
+        }
+        assert_eq!(endpoint.connection.state(), State::Open);
+    }
+}

@@ -39,8 +39,9 @@ impl Connection {
 
     /// Notes that the peer closed the transport, and returns how the connection ended.
     ///
-    /// That is never an error: [`End::code`] is 1006 if there was no Close frame. A message that
-    /// was unfinished is not delivered.
+    /// That is never an error: [`End::code`] is 1006 if there was no Close frame. Call it once
+    /// [`advance`](Self::advance) has returned `Ok(false)`: what was received and not advanced over
+    /// is not delivered any more, nor is a message that was unfinished.
     pub fn receive_eof(&mut self) -> End {
         self.is_over = true;
         self.finish(EndCause::EndOfStream)

@@ -132,6 +132,10 @@ impl Connection {
     #[inline]
     pub fn set_now(&mut self, now: Instant) {
         self.deadlines.set_now(now);
+        if self.state != State::Open {
+            // A Close that was sent before anybody told the time has its patience from here on.
+            self.deadlines.closing(&self.config);
+        }
     }
 
     /// Finds the next event in `input`: `true` if there is one for [`RecvBuffer::event`], `false`
@@ -151,7 +155,8 @@ impl Connection {
         output: &mut SendBuffer,
     ) -> Result<bool, ProtocolError> {
         input.end_event();
-        if input.take_arrived() {
+        let arrived = input.take_arrived();
+        if arrived {
             self.deadlines.bytes_received();
         }
         if self.state == State::Closed {
@@ -163,7 +168,13 @@ impl Connection {
             self.extension.as_deref_mut(),
             input,
         ) {
-            Ok(None) => Ok(false),
+            Ok(None) => {
+                if arrived && input.is_in_message() {
+                    // A long message that is still coming is not idleness.
+                    self.deadlines.message_passed();
+                }
+                Ok(false)
+            }
             Ok(Some(what)) => {
                 self.react(what, input, output);
                 Ok(true)

@@ -282,6 +282,12 @@ impl RecvBuffer {
         core::mem::take(&mut self.arrived)
     }
 
+    /// Whether a message has begun and not ended.
+    #[inline]
+    pub(super) const fn is_in_message(&self) -> bool {
+        self.assembler.kind().is_some()
+    }
+
     /// Drops all that was received and returns how many bytes were not consumed.
     pub(super) fn discard(&mut self) -> usize {
         self.end_event();
