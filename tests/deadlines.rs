@@ -593,7 +593,7 @@ fn a_long_message_that_is_still_coming_is_not_idleness() {
             config.ping_interval = None;
         });
         let (mut endpoint, start) = started(role, config);
-        let message = frame(BINARY, &[7; 100]).sent_by(peer_of(role)).bytes();
+        let message = frame(BINARY, [7; 100]).sent_by(peer_of(role)).bytes();
         let (head, rest) = message[..message.len() - 1].split_at(10);
         endpoint.receive(head);
         for (byte, minutes) in rest.iter().zip(1_u32..) {
