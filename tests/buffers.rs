@@ -780,3 +780,32 @@ fn buffers_can_be_printed_at_any_time() {
         }
     }
 }
+
+#[test]
+fn a_handshake_on_a_buffer_with_half_a_frame_does_not_shift_its_payload() {
+    // A caller who mixes up buffers: what the handshake takes from the front is the part of a text
+    // that was validated, and what moves into its place was not.
+    use framewright::handshake::ServerHandshake;
+
+    let mut endpoint = Endpoint::new(Role::Server);
+    let mut payload = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+    payload.resize(60, b'x');
+    let mut bytes = b"\x81\xe4\0\0\0\0".to_vec();
+    bytes.extend_from_slice(&payload);
+    endpoint.receive(&bytes);
+    let config = std::sync::Arc::new(Config::default());
+    let _ = ServerHandshake::new(config).receive(&mut endpoint.input);
+    endpoint.input.extend(&[0xff; 27]);
+    endpoint.input.extend(&[b'y'; 60]);
+    let Endpoint {
+        connection,
+        input,
+        output,
+        ..
+    } = &mut endpoint;
+    while let Ok(true) = connection.advance(input, output) {
+        if let Some(Message::Text(text)) = input.take_message() {
+            assert!(std::str::from_utf8(text.as_bytes()).is_ok());
+        }
+    }
+}

@@ -263,8 +263,21 @@ impl RecvBuffer {
         &self.window[self.head..self.tail]
     }
 
+    /// Drops `len` bytes from the front for a handshake, which comes before any frame.
+    ///
+    /// A frame that is in flight all the same is one of a caller who mixes up buffers: what was
+    /// validated of it no longer stands where it stood, so it is dropped with its message.
+    pub(crate) fn consume_head(&mut self, len: usize) {
+        self.end_event();
+        self.landing = Landing::Nowhere;
+        if self.frame.take().is_some() || self.is_in_message() {
+            self.assembler = Assembler::new();
+        }
+        self.consume(len);
+    }
+
     /// Drops `len` bytes from the front.
-    pub(crate) fn consume(&mut self, len: usize) {
+    fn consume(&mut self, len: usize) {
         self.head += len.min(self.tail - self.head);
     }
 

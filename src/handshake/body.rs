@@ -96,7 +96,7 @@ impl Body {
                 },
                 Framing::ChunkEnd => match input.unread() {
                     [b'\r', b'\n', ..] => {
-                        input.consume(2);
+                        input.consume_head(2);
                         Framing::ChunkSize
                     }
                     [] | [b'\r'] => return false,
@@ -106,7 +106,7 @@ impl Body {
                     // Trailers may follow, and say nothing about the body.
                     Ok(Some((_, 0))) => Framing::Ended,
                     Ok(Some((len, size))) => {
-                        input.consume(len);
+                        input.consume_head(len);
                         Framing::Chunk(size)
                     }
                     Ok(None) => return false,
@@ -145,7 +145,7 @@ impl Body {
         let room = self.max_len - self.kept.len();
         let taken = len.min(room);
         self.kept.extend_from_slice(&there[..taken]);
-        input.consume(len);
+        input.consume_head(len);
         (len <= room).then_some(left - len as u64)
     }
 }

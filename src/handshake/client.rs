@@ -229,7 +229,7 @@ impl ClientHandshake {
                 return Ok(None);
             };
             let head = ResponseHead::parse(&self.scanner, &input.unread()[..len])?;
-            input.consume(len);
+            input.consume_head(len);
             self.scanner = HeadScanner::default();
             match head.status {
                 101 => return self.judge(head.headers).map(Some),

@@ -108,7 +108,7 @@ impl ServerHandshake {
             return Ok(None);
         };
         let head = RequestHead::parse(&self.scanner, &input.unread()[..len])?;
-        input.consume(len);
+        input.consume_head(len);
         self.scanner = HeadScanner::default();
         let host = host(&head)?;
         // 4.2.1 item 3. A client that does not ask for the upgrade breaks no rule.
