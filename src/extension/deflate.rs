@@ -66,7 +66,6 @@ impl Deflate {
             decoder: Decoder {
                 context: None,
                 takeover: their_takeover,
-                history: History::default(),
                 needs_tail: false,
                 streams: 0,
             },
@@ -199,13 +198,18 @@ struct Decoder {
     ///
     /// The window is always the largest: with a smaller one, whether a distance that the peer should
     /// not have used is noticed would depend on how the bytes arrive.
-    context: Option<Decompress>,
+    context: Option<DecoderContext>,
     takeover: Takeover,
-    history: History,
     /// Whether the message so far needs its tail back: it is not empty, and no stream ended with it.
     needs_tail: bool,
     /// How many streams have ended in the message so far.
     streams: u32,
+}
+
+/// A window and tables, and what a stream after another may refer back to.
+struct DecoderContext {
+    library: Decompress,
+    history: History,
 }
 
 impl Decoder {
@@ -236,7 +240,8 @@ impl Decoder {
         if self.takeover == Takeover::No
             && let Some(mut context) = self.context.take()
         {
-            context.reset(false);
+            context.library.reset(false);
+            context.history.clear();
             POOL.with_borrow_mut(|pool| pool.give_decoder(context));
         }
         step
@@ -255,16 +260,15 @@ impl Decoder {
         let context = self
             .context
             .get_or_insert_with(|| POOL.with_borrow_mut(Pool::take_decoder));
-        let before = (context.total_in(), context.total_out());
-        let status = context.decompress(piece, output, FlushDecompress::Sync);
+        let library = &mut context.library;
+        let before = (library.total_in(), library.total_out());
+        let status = library.decompress(piece, output, FlushDecompress::Sync);
         let count = |now: u64, before: u64, most: usize| {
             usize::try_from(now - before).map_or(most, |count| count.min(most))
         };
-        let consumed = count(context.total_in(), before.0, piece.len());
-        let written = count(context.total_out(), before.1, output.len());
-        if self.takeover == Takeover::Yes {
-            self.history.extend(&output[..written]);
-        }
+        let consumed = count(library.total_in(), before.0, piece.len());
+        let written = count(library.total_out(), before.1, output.len());
+        context.history.extend(&output[..written]);
         self.needs_tail |= consumed > 0;
         let has_room = written < output.len();
         let mut step = Step {
@@ -277,9 +281,9 @@ impl Decoder {
             Ok(Status::StreamEnd) => {
                 // 7.2.3.4: a block with BFINAL ends a stream, not the message. What follows may
                 // refer back to what came before.
-                context.reset(false);
-                for part in self.history.in_order() {
-                    let set = context.set_dictionary(part);
+                library.reset(false);
+                for part in context.history.in_order() {
+                    let set = library.set_dictionary(part);
                     debug_assert!(set.is_ok(), "a raw stream takes a dictionary at its start");
                 }
                 self.needs_tail = false;
@@ -329,6 +333,11 @@ impl History {
         }
     }
 
+    fn clear(&mut self) {
+        self.ring.clear();
+        self.next = 0;
+    }
+
     /// Returns what there is, the oldest first.
     fn in_order(&self) -> [&[u8]; 2] {
         [&self.ring[self.next..], &self.ring[..self.next]]
@@ -366,7 +375,7 @@ thread_local! {
 /// A few contexts of each kind, so that a message without takeover need not make one.
 struct Pool {
     encoders: Vec<(EncoderSettings, Compress)>,
-    decoders: Vec<Decompress>,
+    decoders: Vec<DecoderContext>,
 }
 
 impl Pool {
@@ -400,13 +409,14 @@ impl Pool {
         self.encoders.push((settings, context));
     }
 
-    fn take_decoder(&mut self) -> Decompress {
-        self.decoders
-            .pop()
-            .unwrap_or_else(|| Decompress::new_with_window_bits(false, LARGEST_WINDOW))
+    fn take_decoder(&mut self) -> DecoderContext {
+        self.decoders.pop().unwrap_or_else(|| DecoderContext {
+            library: Decompress::new_with_window_bits(false, LARGEST_WINDOW),
+            history: History::default(),
+        })
     }
 
-    fn give_decoder(&mut self, context: Decompress) {
+    fn give_decoder(&mut self, context: DecoderContext) {
         if self.decoders.len() < POOLED {
             self.decoders.push(context);
         }
@@ -425,7 +435,7 @@ const HISTORY_LEN: usize = 32 << 10;
 
 /// The most streams of a message. A peer has one for a message, or one for a fragment; each costs
 /// two bytes to send, and the copy of a window to carry over.
-const MAX_STREAMS: u32 = 1024;
+const MAX_STREAMS: u32 = 128;
 
 /// How much room a step of deflating has at most.
 const STEP_LEN: usize = 64 << 10;
