@@ -1220,3 +1220,62 @@ fn read_close(stream: &mut TcpStream) -> Option<u16> {
         .unwrap()
         .map(|frame| frame.code.get())
 }
+
+#[test]
+fn two_ends_that_both_have_much_to_write_do_not_wait_for_each_other() {
+    bounded(|| {
+        const MESSAGES: usize = 3000;
+        let mut config = Config::default();
+        config.write_timeout = Some(20 * SHORT);
+        let (stream, peer) = tcp_pair();
+        // The peer echoes from one thread: it reads nothing while nobody reads it.
+        let echo = thread::spawn(|| {
+            let mut socket = WebSocket::from_parts(Parts {
+                stream: peer,
+                connection: Connection::new(Role::Client, Config::default().into()),
+                input: RecvBuffer::new(),
+                output: SendBuffer::new(),
+            })
+            .unwrap();
+            while let Some(message) = socket.recv().unwrap() {
+                socket.feed(message).unwrap();
+            }
+        });
+        let (mut reader, writer) = from_parts(config, stream, b"").split().unwrap();
+        let feeder = writer.clone();
+        let feeding = thread::spawn(move || {
+            for _ in 0..MESSAGES {
+                feeder.feed(vec![7; 40_000]).unwrap();
+            }
+            feeder.flush().unwrap();
+        });
+        for _ in 0..MESSAGES {
+            let message = reader.recv().unwrap().expect("an echo");
+            assert_eq!(message.payload().len(), 40_000);
+        }
+        feeding.join().unwrap();
+        let receiving = thread::spawn(move || reader.recv().unwrap());
+        assert!(
+            writer
+                .close(CloseCode::NORMAL_CLOSURE, "")
+                .unwrap()
+                .is_clean()
+        );
+        assert_eq!(receiving.join().unwrap(), None);
+        echo.join().unwrap();
+    });
+}
+
+#[test]
+fn closing_twice_without_a_reader_that_receives_ends_twice() {
+    bounded(|| {
+        let mut config = without_deadlines();
+        config.close_timeout = Some(SHORT);
+        let (stream, peer) = tcp_pair();
+        let (reader, writer) = from_parts(config, stream, b"").split().unwrap();
+        let first = writer.close(CloseCode::NORMAL_CLOSURE, "").unwrap();
+        assert_eq!(first.cause, EndCause::CloseTimeout);
+        assert_eq!(writer.close(CloseCode::NORMAL_CLOSURE, "").unwrap(), first);
+        drop((reader, peer));
+    });
+}

@@ -5,7 +5,7 @@
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::parts::Parts;
@@ -129,7 +129,8 @@ impl Client {
             .connect_timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let mut last_error = io::Error::new(io::ErrorKind::NotFound, "host has no address");
-        for address in (uri.host(), uri.port()).to_socket_addrs()? {
+        let addresses: Vec<_> = (uri.host(), uri.port()).to_socket_addrs()?.collect();
+        for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
             let connected = match deadline {
                 None => TcpStream::connect(address),
                 Some(deadline) => {
@@ -137,7 +138,9 @@ impl Client {
                     if remaining.is_zero() {
                         return Err(Error::ConnectTimeout);
                     }
-                    TcpStream::connect_timeout(&address, remaining)
+                    // An address that does not answer leaves time for those behind it.
+                    let share = remaining / u32::try_from(left).unwrap_or(u32::MAX);
+                    TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)))
                 }
             };
             match connected {
@@ -146,11 +149,11 @@ impl Client {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
                 }
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Err(Error::ConnectTimeout);
-                }
                 Err(error) => last_error = error,
             }
+        }
+        if deadline.is_some() && last_error.kind() == io::ErrorKind::TimedOut {
+            return Err(Error::ConnectTimeout);
         }
         Err(last_error.into())
     }

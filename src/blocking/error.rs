@@ -23,7 +23,8 @@ pub enum Error {
     /// The transport failed.
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) says that a non-blocking stream, or one with
-    /// timeouts of the caller's, has nothing now: nothing is lost, and the call can be repeated.
+    /// timeouts of the caller's, has nothing now: nothing is lost, and the call can be repeated. The
+    /// writes of a [`Writer`](super::Writer) are for streams that block.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// No byte left within [`Config::write_timeout`](crate::Config::write_timeout).

@@ -7,6 +7,7 @@ mod client;
 mod error;
 mod outbox;
 mod parts;
+mod queue;
 mod server;
 mod split;
 mod stream;

@@ -13,7 +13,8 @@ use crate::message::{Message, MessageKind};
 /// A burst of small messages that are answered one by one so costs one read and one write. The
 /// methods do not wait: with more than
 /// [`write_high_water`](crate::Config::write_high_water) bytes waiting they say
-/// [`BufferFull`](SendError::BufferFull), and what was to be sent is still the caller's.
+/// [`BufferFull`](SendError::BufferFull); a [`Message`] that is to be tried again is cloned before,
+/// which shares its payload.
 #[derive(Debug)]
 pub struct Outbox<'a> {
     connection: &'a mut Connection,

@@ -43,8 +43,9 @@ pub(super) fn write_patience(connection: &Connection) -> WritePatience {
 ///
 /// Many are, because more would not make the kernel faster. So is a Pong, because the next Ping
 /// would take its place: every Ping is answered, unless the peer does not read.
-pub(super) fn is_due(output: &SendBuffer) -> bool {
-    output.len() >= WRITTEN_LEN || output.pong_waits()
+pub(super) fn is_due(connection: &Connection, output: &SendBuffer) -> bool {
+    let most = WRITTEN_LEN.min(connection.config().write_high_water);
+    output.len() >= most || output.pong_waits()
 }
 
 const WRITTEN_LEN: usize = 64 << 10;

@@ -1,19 +1,18 @@
 //! A WebSocket in two halves, for two threads.
 //!
-//! The reader owns the input; the connection and the output are shared. Whoever has something to
-//! write and finds nobody writing takes all that is queued and writes it without the lock, so that
-//! a write that stalls holds up neither the reader's replies nor another's queueing. It knows no
-//! protocol rule.
+//! The reader owns the input; what they share is in `queue`. The reader writes briefly, and reads on
+//! where the peer takes nothing: two peers that both wait to be read would wait for ever. It knows
+//! no protocol rule.
 
 use core::fmt;
-use std::io;
 use std::net::Shutdown;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{Error, is_would_block};
 use super::parts::{Parts, is_due, write_patience};
-use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
+use super::queue::{Effort, Queue, Shared, TICK};
+use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout};
 use crate::connection::{
     Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
@@ -43,67 +42,15 @@ pub struct Writer<W> {
     shared: Arc<Shared<W>>,
 }
 
-struct Shared<W> {
-    queue: Mutex<Queue>,
-    /// Notified when a write has finished and when the reader has ended.
-    changed: Condvar,
-    /// Locked only by whoever set `Queue::is_writing`, for as long as the write takes.
-    stream: Mutex<W>,
-    /// Another handle of the stream, to shut it down while a write waits.
-    closer: Mutex<W>,
-}
-
-struct Queue {
-    connection: Connection,
-    output: SendBuffer,
-    /// The memory of the last batch, for the next.
-    spare: SendBuffer,
-    /// Whether some thread is writing a batch.
-    is_writing: bool,
-    /// How many batches were begun; all but the one that is being written are finished.
-    batches: u64,
-    /// Why a write failed: then nothing more is written.
-    failed: Option<Failure>,
-    /// Whether the reader has torn the transport down, or was dropped.
-    is_ended: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Failure {
-    Timeout,
-    Io(io::ErrorKind),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Timeout => Self::WriteTimeout,
-            Failure::Io(kind) => Self::Io(kind.into()),
-        }
-    }
-}
-
 /// Splits a WebSocket.
 pub(super) fn split<S: SplitStream>(
     parts: Parts<S>,
 ) -> Result<(Reader<S>, Writer<S::Writer>), Error> {
     let mut stream = parts.stream.try_clone_writer()?;
     let closer = parts.stream.try_clone_writer()?;
-    set_write_timeout(&mut stream, parts.connection.config().write_timeout)?;
-    let shared = Arc::new(Shared {
-        queue: Mutex::new(Queue {
-            connection: parts.connection,
-            output: parts.output,
-            spare: SendBuffer::new(),
-            is_writing: false,
-            batches: 0,
-            failed: None,
-            is_ended: false,
-        }),
-        changed: Condvar::new(),
-        stream: Mutex::new(stream),
-        closer: Mutex::new(closer),
-    });
+    // Patience is counted in ticks, so that the reader need not have more than one.
+    set_write_timeout(&mut stream, Some(TICK))?;
+    let shared = Arc::new(Shared::new(parts.connection, parts.output, stream, closer));
     let reader = Reader {
         stream: parts.stream,
         input: parts.input,
@@ -168,7 +115,7 @@ impl<S: SplitStream> Reader<S> {
             } = &mut *queue;
             let advanced = connection.advance(&mut self.input, output);
             let is_closed = connection.state() == State::Closed;
-            let is_due = is_due(output);
+            let is_due = is_due(connection, output);
             drop(queue);
             match advanced {
                 Ok(true) => {
@@ -192,9 +139,9 @@ impl<S: SplitStream> Reader<S> {
         }
     }
 
-    /// Writes what is queued, unless another thread is writing.
+    /// Writes what is queued, briefly, unless another thread is writing.
     fn write(&mut self) -> Result<(), Error> {
-        let written = self.shared.write(Wait::No);
+        let written = self.shared.write_once(Effort::Brief);
         if written.is_err() {
             self.abandon();
         }
@@ -203,7 +150,7 @@ impl<S: SplitStream> Reader<S> {
 
     /// Reads once, or does what a deadline asks for.
     fn fill(&mut self) -> Result<(), Error> {
-        let deadline = self.shared.lock().connection.next_deadline();
+        let deadline = self.shared.lock().read_deadline();
         let read = self
             .timer
             .read(&mut self.stream, self.input.spare_mut(), deadline);
@@ -237,7 +184,7 @@ impl<S: SplitStream> Reader<S> {
     fn tear_down(&mut self) {
         self.is_torn_down = true;
         let patience = write_patience(&self.shared.lock().connection);
-        if self.shared.write(Wait::Until(patience.deadline)).is_err() {
+        if self.shared.write(patience.deadline).is_err() {
             // It wakes a write that stalls, which nobody waits for any longer.
             self.shared.shut_down();
         }
@@ -375,7 +322,7 @@ impl<W: Stream> Writer<W> {
     ///
     /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
     pub fn flush(&self) -> Result<(), Error> {
-        self.shared.write(Wait::Until(None))
+        self.shared.write(None)
     }
 
     /// Closes the connection, waits until the reader has seen it end, and says how it ended.
@@ -405,10 +352,11 @@ impl<W: Stream> Writer<W> {
         }
         drop(queue);
         // A thread whose write stalls must not keep this one beyond the deadline.
-        let _ = self.shared.write(Wait::No);
+        let _ = self.shared.write_once(Effort::Full);
         let mut queue = self.shared.lock();
         let deadline = queue.connection.next_deadline();
-        while !queue.is_ended {
+        // A transport that failed, or whose time is up, is not waited for.
+        while !queue.is_ended && queue.connection.teardown() != Teardown::Drop {
             let now = Instant::now();
             if deadline.is_some_and(|deadline| deadline <= now) {
                 let Queue {
@@ -444,7 +392,7 @@ impl<W: Stream> Writer<W> {
         let mut queue = self.shared.lock();
         while queue.output.len() > queue.connection.config().write_high_water {
             drop(queue);
-            self.shared.write(Wait::Until(None))?;
+            self.shared.write(None)?;
             queue = self.shared.lock();
         }
         let Queue {
@@ -452,10 +400,10 @@ impl<W: Stream> Writer<W> {
         } = &mut *queue;
         connection.set_now(Instant::now());
         send(connection, output)?;
-        let is_due = is_due(output);
+        let is_due = is_due(connection, output);
         drop(queue);
         if is_due {
-            self.shared.write(Wait::No)?;
+            self.shared.write_once(Effort::Full)?;
         }
         Ok(())
     }
@@ -466,112 +414,6 @@ impl<W> Clone for Writer<W> {
         Self {
             shared: Arc::clone(&self.shared),
         }
-    }
-}
-
-/// What to do where another thread is writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    /// Leave it to that thread, which looks again when it is done.
-    No,
-    /// Wait until what is queued now was written, or until a deadline, if there is one.
-    Until(Option<Instant>),
-}
-
-impl<W: Stream> Shared<W> {
-    /// Writes all that is queued, also what others queue meanwhile: they leave it to this thread.
-    fn write(&self, wait: Wait) -> Result<(), Error> {
-        let mut queue = self.lock();
-        let wanted = queue.batches + u64::from(!queue.output.is_empty());
-        loop {
-            if let Some(failure) = queue.failed {
-                return Err(failure.into());
-            }
-            if queue.is_writing {
-                let finished = queue.batches - 1;
-                match wait {
-                    Wait::Until(deadline) if finished < wanted => {
-                        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                            return Err(Error::WriteTimeout);
-                        }
-                        queue = self.wait(queue, deadline);
-                    }
-                    Wait::Until(_) | Wait::No => return Ok(()),
-                }
-            } else if queue.output.is_empty() {
-                return Ok(());
-            } else {
-                queue = self.write_batch(queue);
-            }
-        }
-    }
-
-    /// Writes one batch without the lock.
-    fn write_batch<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
-        let state = &mut *queue;
-        state.is_writing = true;
-        state.batches += 1;
-        let patience = write_patience(&state.connection);
-        let spare = core::mem::take(&mut state.spare);
-        let mut batch = core::mem::replace(&mut state.output, spare);
-        drop(queue);
-        let written = {
-            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-            write_all(&mut *stream, &mut batch, patience)
-        };
-        let mut queue = self.lock();
-        queue.is_writing = false;
-        queue.spare = batch;
-        if let Err(error) = written {
-            queue.failed = Some(match error {
-                Error::WriteTimeout => Failure::Timeout,
-                Error::Io(error) => Failure::Io(error.kind()),
-                _ => Failure::Io(io::ErrorKind::Other),
-            });
-            queue.connection.transport_failed();
-            // It wakes a reader that waits for what will not come.
-            self.shut_down();
-        }
-        self.changed.notify_all();
-        queue
-    }
-
-    /// Shuts down both directions, which ends a read or write that waits.
-    fn shut_down(&self) {
-        let mut closer = self.closer.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = closer.shut_down(Shutdown::Both);
-    }
-}
-
-impl<W> Shared<W> {
-    /// Notes that nobody reads any more.
-    fn end(&self) {
-        self.lock().is_ended = true;
-        self.changed.notify_all();
-    }
-
-    /// A thread that panicked while it held the lock left the state whole: every change under it
-    /// is one call of the core.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until something has changed, or until a deadline, if there is one.
-    fn wait<'a>(
-        &self,
-        queue: MutexGuard<'a, Queue>,
-        deadline: Option<Instant>,
-    ) -> MutexGuard<'a, Queue> {
-        let Some(deadline) = deadline else {
-            return self
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        };
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        self.changed
-            .wait_timeout(queue, remaining)
-            .map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue)
     }
 }
 

@@ -338,7 +338,7 @@ impl<S: Stream> WebSocket<S> {
     }
 
     fn write_if_due(&mut self) -> Result<(), Error> {
-        if is_due(&self.output) {
+        if is_due(&self.connection, &self.output) {
             self.flush()?;
         }
         Ok(())
