@@ -23,8 +23,9 @@ pub enum Error {
     /// The transport failed.
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) says that a non-blocking stream, or one with
-    /// timeouts of the caller's, has nothing now: nothing is lost, and the call can be repeated. The
-    /// writes of a [`Writer`](super::Writer) are for streams that block.
+    /// timeouts of the caller's, has nothing now, or takes nothing now, and nothing is lost: receive
+    /// again, or `flush` again. A message whose `send` says so is queued. The handshakes, and the
+    /// writes of a [`Writer`](super::Writer), are for streams that block.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// No byte left within [`Config::write_timeout`](crate::Config::write_timeout).

@@ -128,7 +128,7 @@ impl Server {
             }
             Incoming::Plain(plain) => {
                 let error = HandshakeError::NotAnUpgrade;
-                plain.exchange.refuse(&error)?;
+                let _ = plain.exchange.refuse(&error);
                 Err(error.into())
             }
         }
@@ -156,11 +156,10 @@ impl Server {
             }
             Ok(Request::Upgrade(_)) => {
                 let error = HandshakeError::OriginForbidden;
-                exchange.refuse(&error)?;
+                let _ = exchange.refuse(&error);
                 Err(error.into())
             }
             Err(Error::Handshake(error)) => {
-                // The error is what the caller needs to know, not that its answer was lost.
                 let _ = exchange.refuse(&error);
                 Err(error.into())
             }
@@ -294,6 +293,8 @@ impl<S: Stream> Exchange<S> {
         }
     }
 
+    /// Answers as the error says. It is what the caller needs to know, and not that its answer was
+    /// lost.
     fn refuse(self, error: &HandshakeError) -> Result<(), Error> {
         self.answer(|output| error.respond(output))
     }
