@@ -458,9 +458,10 @@ fn validated_text(payload: &[u8]) -> &str {
         "located text is UTF-8"
     );
     // SAFETY: called with the payload of a `Located` whose `what` is `Text`, which is UTF-8 by the
-    // invariant of `Located`. `gather_in_window` and `gather_in_message` make it so: each byte of
-    // the range passed the assembler's validator after it was unmasked, `finish` saw the validator
-    // complete, and every method that could change those bytes ends the event first.
+    // invariant of `Located`. The `gather_*` methods make it so: each byte of the payload passed the
+    // assembler's validator after it was unmasked or decoded, `finish` saw the validator complete,
+    // every method that could change those bytes ends the event first, and `consume_head` drops a
+    // frame whose validated front would move.
     unsafe { core::str::from_utf8_unchecked(payload) }
 }
 
