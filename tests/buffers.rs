@@ -108,6 +108,45 @@ fn there_is_always_room_at_every_point_of_a_stream() {
 }
 
 #[test]
+fn an_idle_buffer_can_be_exchanged_for_any_other() {
+    for role in ROLES {
+        let frames = [every_sort_of_frame(), long_frames()].concat();
+        // What follows the Close is not looked at, so the Close comes last.
+        let (close, rest): (Vec<_>, Vec<_>) =
+            frames.into_iter().partition(|frame| frame.opcode == CLOSE);
+        let bytes = sent_by(peer_of(role), &[rest, close].concat());
+        for delivery in [Delivery::Messages, Delivery::Chunks] {
+            let config = config(|config| config.delivery = delivery);
+            let events = |exchange: &dyn Fn(&mut RecvBuffer) -> bool| {
+                let mut connection = Connection::new(role, config.clone().into());
+                let (mut input, mut output) = (RecvBuffer::new(), SendBuffer::new());
+                let (mut events, mut exchanges) = (Vec::new(), 0);
+                for byte in &bytes {
+                    input.extend(&[*byte]);
+                    assert!(!input.is_idle(), "a byte waits");
+                    while connection.advance(&mut input, &mut output) == Ok(true) {
+                        assert!(!input.is_idle(), "an event is lent");
+                        events.push(format!("{:?}", input.event()));
+                    }
+                    exchanges += usize::from(exchange(&mut input));
+                }
+                (events, exchanges)
+            };
+            let (events_kept, _) = events(&|_| false);
+            let (events_exchanged, exchanges) = events(&|input| {
+                let is_idle = input.is_idle();
+                if is_idle {
+                    *input = RecvBuffer::new();
+                }
+                is_idle
+            });
+            assert!(exchanges >= 5, "it is idle between messages: {exchanges}");
+            assert_eq!(events_exchanged, events_kept);
+        }
+    }
+}
+
+#[test]
 fn more_than_there_was_room_for_counts_as_all_of_it() {
     let mut input = RecvBuffer::new();
     let room = input.spare_mut().len();

@@ -263,6 +263,17 @@ impl RecvBuffer {
         &self.window[self.head..self.tail]
     }
 
+    /// Whether nothing that was received is still of use: no bytes, no part of a message, no event.
+    ///
+    /// Such a buffer can be exchanged for any other that is idle, so that an event loop holds one
+    /// for all its connections, and a connection one of its own only while a message is incomplete.
+    pub const fn is_idle(&self) -> bool {
+        self.head == self.tail
+            && self.frame.is_none()
+            && self.located.is_none()
+            && !self.is_in_message()
+    }
+
     /// Drops `len` bytes from the front for a handshake, which comes before any frame.
     ///
     /// A frame that is in flight all the same is one of a caller who mixes up buffers: what was
