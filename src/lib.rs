@@ -85,6 +85,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io"))]
+mod adapter;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod connection;

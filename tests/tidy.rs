@@ -10,28 +10,31 @@ use std::path::{Path, PathBuf};
 
 /// Which modules a module may import from this crate. Adapters stand at the top, and what stands
 /// lower knows nothing of what stands higher.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     (
-        "blocking",
+        "axum",
         &[
+            "hyper",
+            "tokio",
+            "adapter",
             "handshake",
             "connection",
             "message",
             "frame",
             "error",
-            "tls",
         ],
     ),
     (
-        "tokio",
-        &[
-            "handshake",
-            "connection",
-            "message",
-            "frame",
-            "error",
-            "tls",
-        ],
+        "hyper",
+        &["tokio", "adapter", "handshake", "connection", "error"],
+    ),
+    ("tokio", &OF_ADAPTERS),
+    ("futures_io", &OF_ADAPTERS),
+    ("asynchronous", &OF_ADAPTERS),
+    ("blocking", &OF_ADAPTERS),
+    (
+        "adapter",
+        &["handshake", "connection", "message", "frame", "error"],
     ),
     ("tls", &[]),
     ("handshake", &["connection", "extension", "error"]),
@@ -46,8 +49,29 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("error", &[]),
 ];
 
+/// What an adapter may import.
+const OF_ADAPTERS: [&str; 8] = [
+    "asynchronous",
+    "adapter",
+    "tls",
+    "handshake",
+    "connection",
+    "message",
+    "frame",
+    "error",
+];
+
 /// The modules that hold a stream or a clock.
-const ADAPTERS: [&str; 3] = ["blocking", "tokio", "tls"];
+const ADAPTERS: [&str; 8] = [
+    "adapter",
+    "asynchronous",
+    "axum",
+    "blocking",
+    "futures_io",
+    "hyper",
+    "tls",
+    "tokio",
+];
 
 /// What an adapter may know of frames: why a connection closes.
 const FRAME_NAMES_OF_ADAPTERS: [&str; 2] = ["CloseCode", "CloseFrame"];

@@ -25,7 +25,7 @@ pub enum Error {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) says that a non-blocking stream, or one with
     /// timeouts of the caller's, has nothing now, or takes nothing now, and nothing is lost: receive
     /// again, or `flush` again. A message whose `send` says so is queued. The handshakes, and the
-    /// writes of a [`Writer`](super::Writer), are for streams that block.
+    /// writes of a blocking `Writer`, are for streams that block.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// No byte left within [`Config::write_timeout`](crate::Config::write_timeout).
@@ -44,6 +44,7 @@ pub enum Error {
 }
 
 /// Whether the stream has nothing now, or takes nothing now, and the call can be repeated.
-pub(super) fn is_would_block(error: &Error) -> bool {
+#[cfg(feature = "blocking")]
+pub(crate) fn is_would_block(error: &Error) -> bool {
     matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

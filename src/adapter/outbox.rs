@@ -22,7 +22,7 @@ pub struct Outbox<'a> {
 }
 
 impl<'a> Outbox<'a> {
-    pub(super) const fn new(connection: &'a mut Connection, output: &'a mut SendBuffer) -> Self {
+    pub(crate) const fn new(connection: &'a mut Connection, output: &'a mut SendBuffer) -> Self {
         Self { connection, output }
     }
 

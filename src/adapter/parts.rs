@@ -1,14 +1,13 @@
 //! What a WebSocket is made of, whole or split, and when its output is written.
 //!
-//! Values, and decisions over the state of a connection; the reading and writing is in `websocket`
-//! and `split`.
+//! Values, and decisions over the state of a connection; the reading and writing is done by the
+//! adapters.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::stream::WritePatience;
 use crate::connection::{Connection, RecvBuffer, SendBuffer, State, Teardown};
 
-/// What a [`WebSocket`](super::WebSocket) is made of.
+/// What a WebSocket is made of.
 #[derive(Debug)]
 pub struct Parts<S> {
     /// The stream.
@@ -21,8 +20,17 @@ pub struct Parts<S> {
     pub output: SendBuffer,
 }
 
+/// How long a write may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WritePatience {
+    /// How long no byte may leave.
+    pub(crate) stall: Option<Duration>,
+    /// When all must have left.
+    pub(crate) deadline: Option<Instant>,
+}
+
 /// Returns how long a write may take: while the connection closes, no longer than that may.
-pub(super) fn write_patience(connection: &Connection) -> WritePatience {
+pub(crate) fn write_patience(connection: &Connection) -> WritePatience {
     let config = connection.config();
     let deadline = match connection.state() {
         State::Open => None,
@@ -43,7 +51,7 @@ pub(super) fn write_patience(connection: &Connection) -> WritePatience {
 ///
 /// Many are, because more would not make the kernel faster. So is a Pong, because the next Ping
 /// would take its place: every Ping is answered, unless the peer does not read.
-pub(super) fn is_due(connection: &Connection, output: &SendBuffer) -> bool {
+pub(crate) fn is_due(connection: &Connection, output: &SendBuffer) -> bool {
     let most = WRITTEN_LEN.min(connection.config().write_high_water);
     output.len() >= most || output.pong_waits()
 }

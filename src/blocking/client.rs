@@ -7,10 +7,9 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::Error;
-use super::parts::Parts;
-use super::stream::{ReadOutcome, ReadTimer, Stream, WritePatience, set_write_timeout, write_all};
+use super::stream::{ReadOutcome, ReadTimer, Stream, set_write_timeout, write_all};
 use super::websocket::WebSocket;
+use crate::adapter::{Error, Parts, WritePatience};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::handshake::{ClientHandshake, ClientRequest, Headers, Uri};
 

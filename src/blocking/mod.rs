@@ -4,19 +4,14 @@
 //! waiting. Opcodes, masks, lengths and close codes are the core's.
 
 mod client;
-mod error;
-mod outbox;
-mod parts;
 mod queue;
 mod server;
 mod split;
 mod stream;
 mod websocket;
 
+pub use crate::adapter::{Error, Outbox, Parts};
 pub use client::{Client, connect};
-pub use error::Error;
-pub use outbox::Outbox;
-pub use parts::Parts;
 pub use server::{Incoming, PendingUpgrade, PlainExchange, Server, accept};
 pub use split::{Reader, Writer};
 pub use stream::{Plain, SplitStream, Stream};

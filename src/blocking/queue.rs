@@ -9,9 +9,8 @@ use std::net::Shutdown;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::Error;
-use super::parts::write_patience;
-use super::stream::{Stream, WritePatience, write_all};
+use super::stream::{Stream, write_all};
+use crate::adapter::{Error, WritePatience, write_patience};
 use crate::connection::{Connection, SendBuffer};
 
 /// What the halves of a WebSocket share.

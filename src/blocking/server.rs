@@ -6,12 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::error::Error;
-use super::parts::{Parts, write_patience};
-use super::stream::{
-    ReadOutcome, ReadTimer, Stream, WritePatience, linger, set_write_timeout, write_all,
-};
+use super::stream::{ReadOutcome, ReadTimer, Stream, linger, set_write_timeout, write_all};
 use super::websocket::WebSocket;
+use crate::adapter::{Error, Parts, WritePatience, write_patience};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::error::HandshakeError;
 #[cfg(feature = "deflate")]

@@ -9,10 +9,9 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::error::{Error, is_would_block};
-use super::parts::{Parts, is_due, write_patience};
 use super::queue::{Effort, Queue, Shared, TICK};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout};
+use crate::adapter::{Error, Parts, is_due, is_would_block, write_patience};
 use crate::connection::{
     Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };

@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::Error;
+use crate::adapter::{Error, WritePatience};
 use crate::connection::SendBuffer;
 
 /// A stream that a WebSocket can run over.
@@ -257,15 +257,6 @@ impl ReadTimer {
         }
         Ok(())
     }
-}
-
-/// How long a write may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WritePatience {
-    /// How long no byte may leave.
-    pub(super) stall: Option<Duration>,
-    /// When all must have left.
-    pub(super) deadline: Option<Instant>,
 }
 
 /// Writes all of `output`; what was not written stays in it.

@@ -8,11 +8,9 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Instant;
 
-use super::error::{Error, is_would_block};
-use super::outbox::Outbox;
-use super::parts::{Parts, is_due, write_patience};
 use super::split::{Reader, Writer, split};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
+use crate::adapter::{Error, Outbox, Parts, is_due, is_would_block, write_patience};
 use crate::connection::{
     Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
 };
