@@ -1,7 +1,7 @@
 //! What can go wrong, in three families by whose fault it is.
 //!
 //! Values only, and no import from this crate: which close code or HTTP status an error earns is
-//! written beside the rules, in `frame::close` and `handshake::server`.
+//! written beside the rules, in `frame::close` and `handshake::refusal`.
 //!
 //! [`ProtocolError`] is the peer's fault once the connection is open, [`SendError`] is the
 //! caller's, [`HandshakeError`] is the opening that did not become a connection. A normal close is
@@ -136,6 +136,24 @@ pub enum SendError {
     /// A character that RFC 3986 does not allow in a URI, control characters and spaces among them.
     #[error("URI holds a character that must be percent-encoded")]
     UriCharacterInvalid,
+    /// A proxy whose URI is not `http://host` or `http://host:port`, with or without a user.
+    #[error("proxy URI must be http://host:port, without a path")]
+    ProxyUriInvalid,
+    /// RFC 7617, section 2: a user name with a colon, or credentials that are not UTF-8 or hold a
+    /// control character.
+    #[error(
+        "proxy user name holds a colon, or credentials are not text without control characters"
+    )]
+    ProxyCredentialsInvalid,
+    /// 4.1 item 2: a request whose method is not GET.
+    #[error("method of an upgrade request must be GET")]
+    MethodNotGet,
+    /// More header lines than the header map of the `http` crate holds.
+    #[error("answer has more header lines than an http::HeaderMap holds")]
+    TooManyHeaders,
+    /// RFC 8441, section 5: bytes of HTTP/1.1 for a request that came over HTTP/2.
+    #[error("request is an extended CONNECT, which is not answered in HTTP/1.1")]
+    AnswerNotHttp1,
 }
 
 /// The opening handshake did not become a connection (RFC 6455, section 4).
@@ -156,7 +174,8 @@ pub enum HandshakeError {
     /// The head has more header lines than [`Config::max_headers`](crate::Config::max_headers).
     #[error("HTTP head has more header lines than max_headers")]
     TooManyHeaders,
-    /// RFC 9112, section 2.3: a major version of HTTP that is not 1.
+    /// RFC 9112, section 2.3: a major version of HTTP that is not 1; or a 101 in HTTP/1.0, which
+    /// knows none.
     #[error("HTTP version is not 1.1")]
     HttpVersionUnsupported,
     /// RFC 9112, section 3.2: no Host, several, or one that is not a host and a port.
@@ -213,6 +232,25 @@ pub enum HandshakeError {
     /// More than eight interim answers came before the final one.
     #[error("server sent more than 8 interim responses")]
     TooManyInterimResponses,
+    /// RFC 9110, section 10.2.2: a redirect with several Locations, or with one that leads to no
+    /// `ws:`, `wss:`, `http:` or `https:` URI.
+    #[error("location of the redirect is repeated, or is not a URI that can be opened")]
+    LocationInvalid,
+    /// A redirect from `wss` to `ws`, where everybody on the way would read what was to be secret.
+    #[error("server redirects from wss to ws")]
+    RedirectInsecure,
+    /// More redirects than the client follows; the answer is that of the last.
+    #[error("server redirects more often than the client follows")]
+    TooManyRedirects(Box<RefusedResponse>),
+    /// RFC 9110, section 9.3.6: the proxy answered CONNECT with something other than 2xx.
+    #[error("proxy refused the tunnel with status {}", .0.status)]
+    ProxyRefused(Box<RefusedResponse>),
+    /// Bytes came through the tunnel with the proxy's answer, and no server speaks first.
+    #[error("proxy sent bytes behind its answer, before the client spoke to the server")]
+    ProxySpokeFirst,
+    /// The proxy took longer than [`Config::connect_timeout`](crate::Config::connect_timeout).
+    #[error("proxy opened no tunnel within connect_timeout")]
+    ProxyTimedOut,
     /// The handshake took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     #[error("opening handshake exceeded handshake_timeout")]
     TimedOut,
@@ -221,7 +259,8 @@ pub enum HandshakeError {
     EndOfStream,
 }
 
-/// The answer of a server that did not switch protocols: a redirect, a 401, a page.
+/// The answer of a server that did not switch protocols: a redirect, a 401, a page; or of a proxy
+/// that opened no tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefusedResponse {
@@ -248,15 +287,24 @@ impl RefusedResponse {
 
     /// Returns the first value of a header, whose name is compared without case.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers
-            .iter()
-            .find(|(header, _)| header.eq_ignore_ascii_case(name))
-            .map(|(_, value)| &**value)
+        self.values(name).next()
     }
 
-    /// Returns where a redirect points to: the Location header, if it is text.
+    /// Returns where a redirect points to: the Location header, if there is one and not several,
+    /// and if it is text.
     pub fn location(&self) -> Option<&str> {
-        self.header("location")
-            .and_then(|value| core::str::from_utf8(value).ok())
+        let mut locations = self.values("location");
+        let location = locations.next()?;
+        match locations.next() {
+            None => core::str::from_utf8(location).ok(),
+            Some(_) => None,
+        }
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .filter(move |(header, _)| header.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
     }
 }

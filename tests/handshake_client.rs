@@ -739,7 +739,9 @@ fn a_redirect_says_where_to() {
             Some("wss://other.example/chat"),
         ),
         ("location:  /login?next=%2F ", Some("/login?next=%2F")),
-        ("LOCATION: /a\r\nLocation: /b", Some("/a")),
+        // RFC 9110, section 10.2.2: it is no list, and which of two is meant nobody knows.
+        ("LOCATION: /a\r\nLocation: /b", None),
+        ("Location: /a\r\nLocation: /a", None),
         ("Location: /ä", Some("/ä")),
         ("Location:", Some("")),
         ("X-Location: /a", None),
@@ -1098,6 +1100,22 @@ fn an_answer_that_is_not_http_is_malformed_and_not_of_another_version() {
     ] {
         is_refused(&[], answer.as_bytes(), &HandshakeError::HeadMalformed);
     }
+}
+
+#[test]
+fn http_1_0_cannot_switch_protocols() {
+    // RFC 9110, section 15.2: "HTTP/1.0 did not define any 1xx status codes", and section 7.8: in
+    // HTTP/1.0 nothing is upgraded.
+    let answer = String::from_utf8(switching()).unwrap();
+    let answer = answer.replacen("HTTP/1.1", "HTTP/1.0", 1);
+    is_refused(
+        &[],
+        answer.as_bytes(),
+        &HandshakeError::HttpVersionUnsupported,
+    );
+    // An interim answer is nothing to build on, and does no harm.
+    let interim = [b"HTTP/1.0 100 Continue\r\n\r\n", &switching()[..]].concat();
+    accepted(&[], &interim);
 }
 
 #[test]

@@ -843,6 +843,43 @@ fn a_head_request_gets_no_body() {
     assert_eq!(answer.body, b"well\n");
 }
 
+#[test]
+fn an_error_that_a_head_request_can_earn_is_answered_without_a_body() {
+    // Likewise, and whoever answers an error need not know the method.
+    for request in [
+        upgrade_asking("HEAD /chat HTTP/1.1"),
+        request("HEAD / HTTP/1.1", &["Host: a", "Host: b"]),
+        request("HEAD / HTTP/1.1", &[]),
+    ] {
+        let error = judge(&request).unwrap_err();
+        let answer = Answer::to_error(&error);
+        assert_eq!(answer.body, b"", "{error:?}");
+        assert_eq!(answer.header("Content-Type"), None, "{error:?}");
+    }
+    assert_eq!(Answer::to_error(&HandshakeError::NotAnUpgrade).body, b"");
+}
+
+#[test]
+fn a_plain_request_is_told_what_is_served_here() {
+    let request = plain(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = Answer::parse(&written_by(|output| request.refuse(output)));
+    assert_eq!(answer.status, 426);
+    assert_eq!(answer.header("Upgrade"), Some("websocket"));
+    assert!(answer.has_connection_option("upgrade"));
+    assert!(answer.has_connection_option("close"));
+    assert_eq!(
+        answer.body,
+        b"request does not ask for an upgrade to websocket\n"
+    );
+    // To HEAD the same, but for the body.
+    let request = plain(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let bytes = written_by(|output| request.refuse(output));
+    assert!(bytes.starts_with(b"HTTP/1.1 426 "));
+    assert!(bytes.ends_with(b"\r\n\r\n"), "{}", bytes.escape_ascii());
+    let len = format!("Content-Length: {}\r\n", answer.body.len());
+    assert!(contains(&bytes, len.as_bytes()));
+}
+
 // ---- The syntax of heads ----
 
 #[test]
@@ -1857,13 +1894,25 @@ fn every_error_of_a_client_has_an_answer_that_closes_the_connection() {
             Some(&*answer.body.len().to_string()),
             "{error:?}"
         );
-        assert!(
-            answer
-                .header("Content-Type")
-                .unwrap()
-                .starts_with("text/plain")
-        );
-        assert_eq!(answer.body, format!("{error}\n").as_bytes());
+        // A HEAD request can earn these, and its answer has no body.
+        if matches!(
+            error,
+            HandshakeError::MethodNotGet
+                | HandshakeError::NotAnUpgrade
+                | HandshakeError::HostInvalid
+        ) {
+            assert_eq!(answer.body, b"");
+        } else {
+            assert!(
+                answer
+                    .header("Content-Type")
+                    .unwrap()
+                    .starts_with("text/plain")
+            );
+            assert_eq!(answer.body, format!("{error}\n").as_bytes());
+        }
+        // Where the method is known, each says why.
+        assert_eq!(error.response().unwrap().status(), status);
         assert_eq!(
             answer.header("Upgrade").is_some(),
             answer.has_connection_option("upgrade"),
@@ -1900,9 +1949,14 @@ fn errors_that_no_client_makes_have_no_answer() {
         HandshakeError::ExtensionNotOffered,
         HandshakeError::SubprotocolNotOffered,
         HandshakeError::TooManyInterimResponses,
+        HandshakeError::LocationInvalid,
+        HandshakeError::RedirectInsecure,
+        HandshakeError::ProxySpokeFirst,
+        HandshakeError::ProxyTimedOut,
         HandshakeError::EndOfStream,
     ] {
         assert_eq!(error.status(), None, "{error:?}");
+        assert_eq!(error.response(), None, "{error:?}");
         assert_eq!(written_by(|output| error.respond(output)), b"", "{error:?}");
     }
 }

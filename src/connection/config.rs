@@ -87,7 +87,7 @@ pub struct Config {
     /// How many queued bytes make the adapters wait, or say that the buffer is full. Default:
     /// 128 KiB, twice what they write at once.
     pub write_high_water: usize,
-    /// The time for a TCP connection to be made. Default: 10 s.
+    /// The time for each step of connecting: TCP, the tunnel of a proxy, TLS. Default: 10 s.
     pub connect_timeout: Option<Duration>,
 }
 

@@ -49,7 +49,8 @@ pub(super) enum Cut {
 impl Body {
     /// Begins the body of a response with this status and these headers.
     pub(super) fn new(status: u16, headers: &Headers, max_len: usize) -> Self {
-        let framing = if matches!(status, 204 | 304) {
+        // Item 1: these end with their heads, whatever they say.
+        let framing = if matches!(status, 100..=199 | 204 | 304) {
             Framing::Ended
         } else if let Some(coding) = headers.list("transfer-encoding").last() {
             // Item 4: chunked says where a body ends only as the final coding.

@@ -6,6 +6,7 @@
 //!
 //! RFC 9112, sections 2 to 5; RFC 9110, section 5.
 
+use core::fmt;
 use core::ops::Range;
 
 use bytes::Bytes;
@@ -114,8 +115,19 @@ pub(super) struct RequestHead {
     headers: Headers,
     method: Range<usize>,
     target: Range<usize>,
-    /// Whether the version is 1.0, which knows no upgrade.
-    pub(super) is_http_1_0: bool,
+    pub(super) version: Version,
+}
+
+/// The version of HTTP that a request came in, as far as it matters to an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// 1.0, which knows no upgrade.
+    Http10,
+    /// 1.1, which does.
+    Http11,
+    /// A later one, which has something else in its place.
+    #[cfg(feature = "http")]
+    Later,
 }
 
 impl RequestHead {
@@ -135,15 +147,46 @@ impl RequestHead {
         else {
             return Err(HandshakeError::HeadMalformed);
         };
-        // RFC 9112, section 3: single spaces, and nothing else, between the parts of the line.
-        let method = 0..method.len();
-        let target = method.end + 1..method.end + 1 + target.len();
-        Ok(Self {
-            headers: Headers::new(Bytes::copy_from_slice(head)),
-            method,
-            target,
-            is_http_1_0: version == 0,
-        })
+        let version = match version {
+            0 => Version::Http10,
+            _ => Version::Http11,
+        };
+        let headers = Headers::new(Bytes::copy_from_slice(head));
+        Ok(Self::new(headers, method.len(), target.len(), version))
+    }
+
+    /// Makes the head of what another HTTP implementation parsed.
+    #[cfg(feature = "http")]
+    pub(super) fn from_parts<'a>(
+        method: &str,
+        target: &str,
+        version: Version,
+        lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, HandshakeError> {
+        // What a scanner would not have let through.
+        let is_target = !target.is_empty() && target.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_token(method.as_bytes()) || !is_target {
+            return Err(HandshakeError::HeadMalformed);
+        }
+        let mut head = format!("{method} {target} HTTP\r\n").into_bytes();
+        for (name, value) in lines {
+            HeaderLine::new(name, value, &[])
+                .map_err(|_| HandshakeError::HeadMalformed)?
+                .write(&mut head);
+        }
+        let headers = Headers::new(head.into());
+        Ok(Self::new(headers, method.len(), target.len(), version))
+    }
+
+    /// RFC 9112, section 3: single spaces, and nothing else, between the parts of the line.
+    fn new(headers: Headers, method_len: usize, target_len: usize, version: Version) -> Self {
+        let target_start = method_len + 1;
+        Self {
+            headers,
+            method: 0..method_len,
+            target: target_start..target_start + target_len,
+            version,
+        }
     }
 
     pub(super) fn method(&self) -> &str {
@@ -172,6 +215,8 @@ impl RequestHead {
 pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) headers: Headers,
+    /// Whether the version is 1.0, which knows no 101.
+    pub(super) is_http_1_0: bool,
 }
 
 impl ResponseHead {
@@ -190,6 +235,7 @@ impl ResponseHead {
         Ok(Self {
             status,
             headers: Headers::new(Bytes::copy_from_slice(head)),
+            is_http_1_0: response.version == Some(0),
         })
     }
 }
@@ -322,7 +368,7 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// A header line that is safe to write: no name or value can hold CR, LF or NUL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct HeaderLine {
     name: String,
     value: Vec<u8>,
@@ -353,14 +399,61 @@ impl HeaderLine {
         })
     }
 
+    /// Makes a line of a name and a value that are known to be safe.
+    pub(super) fn known(name: &str, value: &str) -> Self {
+        debug_assert!(Self::new(name, value.as_bytes(), &[]).is_ok());
+        Self {
+            name: name.to_owned(),
+            value: value.as_bytes().to_vec(),
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// Whether the value is, or may be, what its owner proves by who he is.
+    ///
+    /// Names that applications make up are guessed by their words: a line too many costs a login,
+    /// one too few costs a secret.
+    pub(super) fn is_credential(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
     }
 
     pub(super) fn write(&self, output: &mut Vec<u8>) {
         write_header(&self.name, &self.value, output);
     }
 }
+
+/// Credentials are not for logs.
+impl fmt::Debug for HeaderLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_credential() {
+            write!(f, "\"{}: ..\"", self.name)
+        } else {
+            write!(f, "\"{}: {}\"", self.name, self.value.escape_ascii())
+        }
+    }
+}
+
+/// Words in the names of header lines that hold credentials: Authorization, Cookie, and what
+/// services use beside them, such as X-Api-Key and X-Amz-Security-Token.
+const CREDENTIAL_WORDS: [&str; 9] = [
+    "api-key",
+    "apikey",
+    "auth",
+    "cookie",
+    "credential",
+    "passw",
+    "secret",
+    "session",
+    "token",
+];
 
 /// Appends a header line whose name and value are known to be safe.
 pub(super) fn write_header(name: &str, value: &[u8], output: &mut Vec<u8>) {

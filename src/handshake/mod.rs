@@ -36,27 +36,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod answer;
 mod authority;
 mod body;
 mod client;
 mod head;
+#[cfg(feature = "http")]
+mod http;
 mod key;
 mod origin;
+mod proxy;
+mod redirect;
+mod refusal;
+mod request;
 mod response;
 mod server;
+mod target;
+mod upgrade;
 mod uri;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::connection::Config;
-use crate::error::HandshakeError;
-
-pub use client::{ClientHandshake, ClientRequest, UpgradeResponse};
+pub use client::{ClientHandshake, UpgradeResponse};
 pub use head::Headers;
 pub use key::accept_key;
 pub use origin::OriginPolicy;
+pub use proxy::{Proxy, ProxyHandshake};
+pub use request::ClientRequest;
 pub use response::Response;
-pub use server::{Acceptance, PlainRequest, Request, ServerHandshake, UpgradeRequest};
+pub use server::{PlainRequest, Request, ServerHandshake};
+pub use upgrade::{Acceptance, UpgradeRequest};
 pub use uri::Uri;
 
 #[cfg(feature = "deflate")]
@@ -72,20 +81,15 @@ struct Patience {
 
 impl Patience {
     /// Starts the clock at the first call.
-    fn set_now(&mut self, config: &Config, now: Instant) {
+    fn set_now(&mut self, timeout: Option<Duration>, now: Instant) {
         if !self.started {
             self.started = true;
-            self.deadline = config
-                .handshake_timeout
-                .and_then(|timeout| now.checked_add(timeout));
+            self.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
         }
     }
 
-    fn judge(&self, now: Instant) -> Result<(), HandshakeError> {
-        match self.deadline {
-            Some(deadline) if deadline <= now => Err(HandshakeError::TimedOut),
-            Some(_) | None => Ok(()),
-        }
+    fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 }
 

@@ -1,7 +1,7 @@
 //! An HTTP answer that is not an upgrade.
 //!
 //! Holds a status, header lines and a body that are safe to write, and writes them. When it is
-//! given is for `server` to know.
+//! given is for `server` and `refusal` to know.
 //!
 //! RFC 9112, sections 4 and 6.
 
@@ -81,43 +81,68 @@ impl Response {
         self.status
     }
 
-    /// Appends the answer to `output`, with `own` lines that a caller may not set.
-    pub(super) fn write(&self, with_body: WithBody, own: &[(&str, &str)], output: &mut SendBuffer) {
+    /// Adds a header line that is known to be safe.
+    pub(super) fn known_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push(HeaderLine::known(name, value));
+        self
+    }
+
+    /// Takes the body away, and the line that says of which type it is.
+    pub(super) fn without_body(mut self) -> Self {
+        self.body = Bytes::new();
+        self.headers
+            .retain(|line| !line.name().eq_ignore_ascii_case("content-type"));
+        self
+    }
+
+    /// Returns the header lines that the caller set.
+    #[cfg(feature = "http")]
+    pub(super) fn headers(&self) -> &[HeaderLine] {
+        &self.headers
+    }
+
+    /// Returns the value of the Connection line.
+    pub(super) fn connection(&self) -> &'static str {
+        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        let upgrades = self
+            .headers
+            .iter()
+            .any(|header| header.name().eq_ignore_ascii_case("upgrade"));
+        if upgrades { "close, Upgrade" } else { "close" }
+    }
+
+    /// Returns the body, if the status lets there be one.
+    pub(super) fn content(&self) -> Bytes {
+        match self.status {
+            // RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5: none of these has content.
+            204 | 205 | 304 => Bytes::new(),
+            _ => self.body.clone(),
+        }
+    }
+
+    /// Appends the answer to `output`.
+    pub(super) fn write(&self, with_body: WithBody, output: &mut SendBuffer) {
         let mut head = String::new();
         // Writing into a `String` cannot fail.
         let _ = write!(head, "HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         let bytes = output.tail();
         bytes.extend_from_slice(head.as_bytes());
-        for (name, value) in own {
-            write_header(name, value.as_bytes(), bytes);
-        }
-        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
-        let upgrades = own
-            .iter()
-            .map(|(name, _)| *name)
-            .chain(self.headers.iter().map(HeaderLine::name))
-            .any(|name| name.eq_ignore_ascii_case("upgrade"));
-        let connection: &[u8] = if upgrades {
-            b"close, Upgrade"
-        } else {
-            b"close"
-        };
-        write_header("Connection", connection, bytes);
+        write_header("Connection", self.connection().as_bytes(), bytes);
         for header in &self.headers {
             header.write(bytes);
         }
-        let body: &[u8] = match self.status {
-            // RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5: none of these has content.
-            204 | 205 | 304 => &[],
-            _ => &self.body,
-        };
+        let content = self.content();
         // RFC 9110, section 8.6: no Content-Length in a 204, and in a 304 only that of a 200.
         if !matches!(self.status, 204 | 304) {
-            write_header("Content-Length", body.len().to_string().as_bytes(), bytes);
+            write_header(
+                "Content-Length",
+                content.len().to_string().as_bytes(),
+                bytes,
+            );
         }
         bytes.extend_from_slice(b"\r\n");
         if with_body == WithBody::Yes {
-            bytes.extend_from_slice(body);
+            bytes.extend_from_slice(&content);
         }
     }
 }
@@ -158,4 +183,5 @@ const fn reason(status: u16) -> &'static str {
     }
 }
 
-const RESERVED: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+/// The lines that say where the body ends, and that the connection closes.
+pub(super) const RESERVED: [&str; 3] = ["connection", "content-length", "transfer-encoding"];

@@ -56,15 +56,49 @@ impl Uri {
 
     /// Returns the value of the Host header: the port is in it unless it is the default.
     pub fn authority(&self) -> String {
-        let mut authority = if self.host.contains(':') {
-            format!("[{}]", self.host)
+        if self.port == default_port(self.secure) {
+            bracketed(&self.host)
         } else {
-            self.host.clone()
-        };
-        if self.port != default_port(self.secure) {
-            authority.push_str(&format!(":{}", self.port));
+            self.host_and_port()
         }
-        authority
+    }
+
+    /// Returns the host and the port, with the port in any case: what a tunnel leads to.
+    pub(super) fn host_and_port(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+
+    /// Returns the URI of another resource of the same server.
+    pub(super) fn with_resource_name(self, resource_name: String) -> Self {
+        debug_assert!(resource_name.starts_with('/'));
+        Self {
+            resource_name,
+            ..self
+        }
+    }
+
+    /// Parses what stands behind the two slashes, of which each character was judged.
+    pub(super) fn parse_rest(secure: bool, rest: &str) -> Result<Self, SendError> {
+        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be
+        // used on these URIs."
+        if rest.contains('#') {
+            return Err(SendError::UriFragment);
+        }
+        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(SendError::UriUserInfo);
+        }
+        let (host, port) = parse_authority(authority)?;
+        Ok(Self {
+            secure,
+            host,
+            port: port.unwrap_or(default_port(secure)),
+            resource_name: if resource.starts_with('/') {
+                resource.to_owned()
+            } else {
+                format!("/{resource}")
+            },
+        })
     }
 }
 
@@ -83,29 +117,7 @@ impl FromStr for Uri {
         } else {
             return Err(SendError::UriSchemeUnsupported);
         };
-        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be
-        // used on these URIs."
-        if rest.contains('#') {
-            return Err(SendError::UriFragment);
-        }
-        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(SendError::UriUserInfo);
-        }
-        let (host, port) = split_port(authority)?;
-        Ok(Self {
-            secure,
-            host: parse_host(host)?,
-            port: match port {
-                None | Some("") => default_port(secure),
-                Some(port) => parse_port(port)?,
-            },
-            resource_name: if resource.starts_with('/') {
-                resource.to_owned()
-            } else {
-                format!("/{resource}")
-            },
-        })
+        Self::parse_rest(secure, rest)
     }
 }
 
@@ -120,8 +132,16 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
 /// RFC 3986, section 2: what is neither reserved nor unreserved is percent-encoded.
-fn judge_characters(uri: &str) -> Result<(), SendError> {
+pub(super) fn judge_characters(uri: &str) -> Result<(), SendError> {
     let mut bytes = uri.bytes();
     while let Some(byte) = bytes.next() {
         let allowed = match byte {
@@ -135,6 +155,16 @@ fn judge_characters(uri: &str) -> Result<(), SendError> {
         }
     }
     Ok(())
+}
+
+/// Parses a host, which is returned without brackets, and perhaps a port.
+pub(super) fn parse_authority(authority: &str) -> Result<(String, Option<u16>), SendError> {
+    let (host, port) = split_port(authority)?;
+    let host = parse_host(host)?;
+    match port {
+        None | Some("") => Ok((host, None)),
+        Some(port) => Ok((host, Some(parse_port(port)?))),
+    }
 }
 
 /// Splits the authority where its port begins, which is not inside brackets.
