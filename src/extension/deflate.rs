@@ -6,11 +6,15 @@
 //!
 //! RFC 7692, sections 6 and 7.
 
+mod history;
+
 use core::fmt;
 use std::cell::RefCell;
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, FlushCompress};
+use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
 
+use self::history::History;
 use super::config::{DeflateConfig, LARGEST_WINDOW, SMALLEST_WINDOW};
 use super::negotiation::Agreement;
 use super::{Extension, Last, Step};
@@ -198,7 +202,7 @@ struct Decoder {
     ///
     /// The window is always the largest: with a smaller one, whether a distance that the peer should
     /// not have used is noticed would depend on how the bytes arrive.
-    context: Option<DecoderContext>,
+    context: Option<Box<DecoderContext>>,
     takeover: Takeover,
     /// Whether the message so far needs its tail back: it is not empty, and no stream ended with it.
     needs_tail: bool,
@@ -206,14 +210,17 @@ struct Decoder {
     streams: u32,
 }
 
-/// A window and tables, and what a stream after another may refer back to.
-struct DecoderContext {
-    library: Decompress,
-    history: History,
-}
-
 impl Decoder {
     fn decode(&mut self, piece: &[u8], last: Last, output: &mut [u8]) -> Step {
+        let begins_message = !self.needs_tail && self.streams == 0;
+        if begins_message
+            && last == Last::Yes
+            && (1..=SHORT_LEN).contains(&piece.len())
+            && !output.is_empty()
+            && let Some(step) = self.inflate_short(piece, output)
+        {
+            return step;
+        }
         let mut step = self.inflate(piece, output);
         if last == Last::No || !step.done || step.error.is_some() {
             return Step {
@@ -235,16 +242,65 @@ impl Decoder {
                 step.error = Some(ProtocolError::CompressedDataInvalid);
             }
         }
-        self.needs_tail = false;
-        self.streams = 0;
-        if self.takeover == Takeover::No
-            && let Some(mut context) = self.context.take()
-        {
-            context.library.reset(false);
-            context.history.clear();
-            POOL.with_borrow_mut(|pool| pool.give_decoder(context));
-        }
+        self.end_message();
         step
+    }
+
+    /// Inflates a short message that came whole, block by block: the library is fast only where
+    /// input and room go on behind what it reads and writes, and reads no further than a block.
+    ///
+    /// Whatever is not as a compressor writes it is undone, and `None`: only [`inflate`](Self::inflate)
+    /// tells what is the message's from what is the tail's.
+    fn inflate_short(&mut self, piece: &[u8], output: &mut [u8]) -> Option<Step> {
+        let context = self
+            .context
+            .get_or_insert_with(|| POOL.with_borrow_mut(Pool::take_decoder));
+        let end = piece.len() + TAIL_AND_PADDING.len();
+        context.padded[..piece.len()].copy_from_slice(piece);
+        context.padded[piece.len()..end].copy_from_slice(&TAIL_AND_PADDING);
+        let mut rest = piece.len();
+        let mut written = 0;
+        for _ in 0..MAX_SHORT_BLOCKS {
+            let block = inflate(
+                &mut context.library,
+                &context.padded[piece.len() - rest..end],
+                &mut output[written..],
+                InflateFlush::Block,
+            );
+            let goes_on = matches!(block.status, Ok(Status::Ok | Status::BufError));
+            // 7.2.1: the empty stored block, whose lengths are the tail. It begins in the last byte
+            // or the bits before it, and no other block that yields nothing takes as long to end.
+            let is_tail = rest <= 1 && block.consumed == rest + TAIL.len() && block.written == 0;
+            if goes_on && is_tail {
+                if self.takeover == Takeover::Yes {
+                    context.history.extend(&output[..written]);
+                }
+                self.end_message();
+                return Some(Step {
+                    consumed: piece.len(),
+                    written,
+                    done: true,
+                    error: None,
+                });
+            }
+            if !goes_on || block.consumed == 0 || block.consumed > rest {
+                context.begin_stream();
+                return None;
+            }
+            rest -= block.consumed;
+            written += block.written;
+            if written == output.len() {
+                break;
+            }
+        }
+        context.history.extend(&output[..written]);
+        self.needs_tail = true;
+        Some(Step {
+            consumed: piece.len() - rest,
+            written,
+            done: false,
+            error: None,
+        })
     }
 
     /// Calls the library once.
@@ -260,14 +316,11 @@ impl Decoder {
         let context = self
             .context
             .get_or_insert_with(|| POOL.with_borrow_mut(Pool::take_decoder));
-        let library = &mut context.library;
-        let before = (library.total_in(), library.total_out());
-        let status = library.decompress(piece, output, FlushDecompress::Sync);
-        let count = |now: u64, before: u64, most: usize| {
-            usize::try_from(now - before).map_or(most, |count| count.min(most))
-        };
-        let consumed = count(library.total_in(), before.0, piece.len());
-        let written = count(library.total_out(), before.1, output.len());
+        let Inflated {
+            status,
+            consumed,
+            written,
+        } = inflate(&mut context.library, piece, output, InflateFlush::SyncFlush);
         context.history.extend(&output[..written]);
         self.needs_tail |= consumed > 0;
         let has_room = written < output.len();
@@ -279,13 +332,8 @@ impl Decoder {
         };
         match status {
             Ok(Status::StreamEnd) => {
-                // 7.2.3.4: a block with BFINAL ends a stream, not the message. What follows may
-                // refer back to what came before.
-                library.reset(false);
-                for part in context.history.in_order() {
-                    let set = library.set_dictionary(part);
-                    debug_assert!(set.is_ok(), "a raw stream takes a dictionary at its start");
-                }
+                // 7.2.3.4: a block with BFINAL ends a stream, not the message.
+                context.begin_stream();
                 self.needs_tail = false;
                 step.done = consumed == piece.len();
                 self.streams += 1;
@@ -303,44 +351,69 @@ impl Decoder {
         }
         step
     }
-}
 
-/// The last 32 KiB that were inflated, for the dictionary of a stream that follows another.
-#[derive(Default)]
-struct History {
-    /// Grows to its full length, and is written round from then on.
-    ring: Vec<u8>,
-    /// Where the next byte goes once it is full.
-    next: usize,
-}
-
-impl History {
-    fn extend(&mut self, bytes: &[u8]) {
-        let bytes = &bytes[bytes.len().saturating_sub(HISTORY_LEN)..];
-        let (first, rest) = bytes.split_at(bytes.len().min(HISTORY_LEN - self.ring.len()));
-        if self.ring.capacity() - self.ring.len() < first.len() {
-            // Doubling, but never beyond what is of use.
-            let wanted = (self.ring.len() + first.len()).max(2 * self.ring.len());
-            self.ring
-                .reserve_exact(wanted.min(HISTORY_LEN) - self.ring.len());
+    fn end_message(&mut self) {
+        self.needs_tail = false;
+        self.streams = 0;
+        if self.takeover == Takeover::No
+            && let Some(mut context) = self.context.take()
+        {
+            context.library.reset(false);
+            context.history.clear();
+            POOL.with_borrow_mut(|pool| pool.give_decoder(context));
         }
-        self.ring.extend_from_slice(first);
-        let (second, third) = rest.split_at(rest.len().min(HISTORY_LEN - self.next));
-        self.ring[self.next..self.next + second.len()].copy_from_slice(second);
-        self.ring[..third.len()].copy_from_slice(third);
-        if !rest.is_empty() {
-            self.next = (self.next + rest.len()) % HISTORY_LEN;
+    }
+}
+
+/// A window and tables, and what a stream after another may refer back to.
+struct DecoderContext {
+    library: Inflate,
+    history: History,
+    /// A short message with its tail and padding.
+    padded: [u8; SHORT_LEN + TAIL_AND_PADDING.len()],
+}
+
+impl DecoderContext {
+    fn new() -> Self {
+        Self {
+            library: Inflate::new(false, LARGEST_WINDOW),
+            history: History::default(),
+            padded: [0; SHORT_LEN + TAIL_AND_PADDING.len()],
         }
     }
 
-    fn clear(&mut self) {
-        self.ring.clear();
-        self.next = 0;
+    /// Begins a stream, which may refer back to what came before it.
+    fn begin_stream(&mut self) {
+        self.library.reset(false);
+        for part in self.history.in_order() {
+            let set = self.library.set_dictionary(part);
+            debug_assert!(set.is_ok(), "a raw stream takes a dictionary at its start");
+        }
     }
+}
 
-    /// Returns what there is, the oldest first.
-    fn in_order(&self) -> [&[u8]; 2] {
-        [&self.ring[self.next..], &self.ring[..self.next]]
+/// What one call of the library came to.
+struct Inflated {
+    status: Result<Status, InflateError>,
+    consumed: usize,
+    written: usize,
+}
+
+fn inflate(
+    library: &mut Inflate,
+    input: &[u8],
+    output: &mut [u8],
+    flush: InflateFlush,
+) -> Inflated {
+    let before = (library.total_in(), library.total_out());
+    let status = library.decompress(input, output, flush);
+    let count = |now: u64, before: u64, most: usize| {
+        usize::try_from(now - before).map_or(most, |count| count.min(most))
+    };
+    Inflated {
+        status,
+        consumed: count(library.total_in(), before.0, input.len()),
+        written: count(library.total_out(), before.1, output.len()),
     }
 }
 
@@ -375,7 +448,8 @@ thread_local! {
 /// A few contexts of each kind, so that a message without takeover need not make one.
 struct Pool {
     encoders: Vec<(EncoderSettings, Compress)>,
-    decoders: Vec<DecoderContext>,
+    #[expect(clippy::vec_box, reason = "they come and go without being copied")]
+    decoders: Vec<Box<DecoderContext>>,
 }
 
 impl Pool {
@@ -409,14 +483,13 @@ impl Pool {
         self.encoders.push((settings, context));
     }
 
-    fn take_decoder(&mut self) -> DecoderContext {
-        self.decoders.pop().unwrap_or_else(|| DecoderContext {
-            library: Decompress::new_with_window_bits(false, LARGEST_WINDOW),
-            history: History::default(),
-        })
+    fn take_decoder(&mut self) -> Box<DecoderContext> {
+        self.decoders
+            .pop()
+            .unwrap_or_else(|| Box::new(DecoderContext::new()))
     }
 
-    fn give_decoder(&mut self, context: DecoderContext) {
+    fn give_decoder(&mut self, context: Box<DecoderContext>) {
         if self.decoders.len() < POOLED {
             self.decoders.push(context);
         }
@@ -430,8 +503,19 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// block of our own, which is nothing between blocks, and gives away that it is not there.
 const TAIL_AND_PROBE: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
 
-/// The largest distance that DEFLATE can refer back to.
-const HISTORY_LEN: usize = 32 << 10;
+/// What follows a short message: its tail, and as much as the library wants to see ahead. It is
+/// read where the message is unsound, and then undone.
+const TAIL_AND_PADDING: [u8; 20] = {
+    let mut bytes = [0; 20];
+    (bytes[2], bytes[3]) = (TAIL[2], TAIL[3]);
+    bytes
+};
+
+/// The longest message that is worth a copy to be inflated fast to its end.
+const SHORT_LEN: usize = 256;
+
+/// A short message of more blocks than any compressor makes is inflated as a long one.
+const MAX_SHORT_BLOCKS: usize = 8;
 
 /// The most streams of a message. A peer has one for a message, or one for a fragment; each costs
 /// two bytes to send, and the copy of a window to carry over.
@@ -445,3 +529,68 @@ const FLUSH_LEN: usize = 64;
 
 /// A thread rarely has more messages under way at once.
 const POOLED: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_message_comes_to_the_same_whole_and_byte_by_byte() {
+        // What ends a block, or does not, is in the last bytes; `Hello` is there to refer back to.
+        let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+        let mut messages: Vec<Vec<u8>> = (0..=u16::MAX).map(|m| m.to_le_bytes().into()).collect();
+        messages.extend((0..=u8::MAX).map(|m| vec![m]));
+        messages.extend((0..=u8::MAX).map(|m| [&hello[..6], &[m]].concat()));
+        messages.extend((0..=u8::MAX).map(|m| [&hello[..], &[m]].concat()));
+        for takeover in [Takeover::Yes, Takeover::No] {
+            let mut pair = [decoder(takeover), decoder(takeover)];
+            for message in &messages {
+                let [whole, parts] = &mut pair;
+                let received = receive(whole, &[message]);
+                let pieces: Vec<&[u8]> = message.chunks(1).collect();
+                assert_eq!(received, receive(parts, &pieces), "{message:x?}");
+                if received.1.is_some() {
+                    pair = [decoder(takeover), decoder(takeover)];
+                }
+                for decoder in &mut pair {
+                    assert_eq!(receive(decoder, &[hello]), (b"Hello".to_vec(), None));
+                }
+            }
+        }
+    }
+
+    fn decoder(takeover: Takeover) -> Decoder {
+        Decoder {
+            context: None,
+            takeover,
+            needs_tail: false,
+            streams: 0,
+        }
+    }
+
+    /// Decodes a message in little room, and returns what it came to.
+    fn receive(decoder: &mut Decoder, pieces: &[&[u8]]) -> (Vec<u8>, Option<ProtocolError>) {
+        let mut received = Vec::new();
+        for (index, &piece) in pieces.iter().enumerate() {
+            let is_last = index + 1 == pieces.len();
+            let mut rest = piece;
+            loop {
+                let mut output = [0; 300];
+                let last = if is_last { Last::Yes } else { Last::No };
+                let step = decoder.decode(rest, last, &mut output);
+                received.extend_from_slice(&output[..step.written]);
+                rest = &rest[step.consumed..];
+                if step.error.is_some() {
+                    return (received, step.error);
+                }
+                if step.done {
+                    break;
+                }
+                if !is_last && rest.is_empty() && step.written < output.len() {
+                    break;
+                }
+            }
+        }
+        (received, None)
+    }
+}
