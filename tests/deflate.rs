@@ -298,6 +298,8 @@ fn a_message_that_ends_inside_a_block_fails_the_connection() {
         // Dynamic ones, cut inside the codes, and inside the table.
         &dynamic[..dynamic.len() / 2],
         &dynamic[..10],
+        // A table that takes the tail, and another empty block behind it, for lengths of codes.
+        &[236, 198, 177, 13, 128, 32, 20, 64, 65],
     ] {
         for params in [TAKEOVER, NO_TAKEOVER] {
             let outcome = Setting::new(params).receive(

@@ -221,29 +221,44 @@ impl Decoder {
         {
             return step;
         }
-        let mut step = self.inflate(piece, output);
+        let mut step = self.inflate(piece, output, InflateFlush::SyncFlush);
         if last == Last::No || !step.done || step.error.is_some() {
             return Step {
                 done: step.done && last == Last::No,
                 ..step
             };
         }
-        if self.needs_tail {
-            let room = &mut output[step.written..];
-            let tail = self.inflate(&TAIL_AND_PROBE, room);
-            // The empty block at the end may have BFINAL, and then the stream ends with the tail. A
-            // message that ends inside a block takes the tail for its data, and would have the next
-            // one begin there.
-            let is_sound = match self.needs_tail {
-                true => tail.consumed == TAIL_AND_PROBE.len(),
-                false => tail.consumed == TAIL.len(),
-            };
-            if !is_sound || tail.written > 0 || tail.error.is_some() {
-                step.error = Some(ProtocolError::CompressedDataInvalid);
-            }
+        if self.needs_tail && !self.ends_with_tail(&mut output[step.written..]) {
+            step.error = Some(ProtocolError::CompressedDataInvalid);
         }
         self.end_message();
         step
+    }
+
+    /// Puts the tail back, and returns whether the message ends with the empty block that it is of.
+    ///
+    /// A message that ends inside a block takes the tail for its data, and would have the next one
+    /// begin there. So a block must end with the last byte of the tail, and to the bit, without having
+    /// yielded anything.
+    fn ends_with_tail(&mut self, room: &mut [u8]) -> bool {
+        let [front @ .., last] = TAIL;
+        let mut takes = |bytes: &[u8], len, flush| {
+            let step = self.inflate(bytes, room, flush);
+            step.consumed == len && step.written == 0 && step.error.is_none()
+        };
+        // The byte behind the last one is not taken where a block ends before it.
+        if !takes(&front, front.len(), InflateFlush::SyncFlush)
+            || !takes(&[last, 0], 1, InflateFlush::Block)
+        {
+            return false;
+        }
+        // The empty block may have BFINAL, and then the stream is over. Else another empty block must
+        // fit behind it: where bits of the tail are left, it is none.
+        let probe = self.inflate(&EMPTY_BLOCK, room, InflateFlush::SyncFlush);
+        match self.needs_tail {
+            true => probe.consumed == EMPTY_BLOCK.len(),
+            false => probe.consumed == 0,
+        }
     }
 
     /// Inflates a short message that came whole, block by block: the library is fast only where
@@ -304,7 +319,7 @@ impl Decoder {
     }
 
     /// Calls the library once.
-    fn inflate(&mut self, piece: &[u8], output: &mut [u8]) -> Step {
+    fn inflate(&mut self, piece: &[u8], output: &mut [u8], flush: InflateFlush) -> Step {
         if piece.is_empty() && self.context.is_none() {
             return Step {
                 consumed: 0,
@@ -320,7 +335,7 @@ impl Decoder {
             status,
             consumed,
             written,
-        } = inflate(&mut context.library, piece, output, InflateFlush::SyncFlush);
+        } = inflate(&mut context.library, piece, output, flush);
         context.history.extend(&output[..written]);
         self.needs_tail |= consumed > 0;
         let has_room = written < output.len();
@@ -496,12 +511,12 @@ impl Pool {
     }
 }
 
-/// 7.2.1: what ends a flush, and is left out at the end of a message.
+/// 7.2.1: what ends a flush, and is left out at the end of a message; 7.2.2 item 1: "Append 4 octets of
+/// 0x00 0x00 0xff 0xff to the tail end".
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// 7.2.2 item 1: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end". Behind them an empty
-/// block of our own, which is nothing between blocks, and gives away that it is not there.
-const TAIL_AND_PROBE: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
+/// An empty stored block, which is nothing between blocks.
+const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
 /// What follows a short message: its tail, and as much as the library wants to see ahead. It is
 /// read where the message is unsound, and then undone.
