@@ -95,6 +95,8 @@ mod extension;
 pub mod frame;
 pub mod handshake;
 mod message;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod utf8;
 
 pub use connection::{

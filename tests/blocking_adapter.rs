@@ -20,7 +20,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use framewright::blocking::{
-    Client, Error, Incoming, Parts, Plain, Server, Stream, WebSocket, accept, connect,
+    Client, Error, Incoming, MaybeTlsStream, Parts, Plain, Server, Stream, WebSocket, accept,
+    connect,
 };
 use framewright::frame::{FrameHeader, MaskingKey, Opcode, Rsv, mask};
 use framewright::handshake::{Acceptance, ClientRequest, OriginPolicy, Response, accept_key};
@@ -196,12 +197,45 @@ fn a_client_that_cannot_connect_says_why() {
         let request = ClientRequest::new(&format!("ws://{refused}/")).unwrap();
         let error = Client::new(request).config(config).connect().unwrap_err();
         assert!(matches!(error, Error::ConnectTimeout), "{error:?}");
-        let error = connect("wss://127.0.0.1:1/").unwrap_err();
-        assert!(matches!(error, Error::TlsRequired), "{error:?}");
         let error = connect("http://127.0.0.1:1/").unwrap_err();
         assert!(
             matches!(error, Error::Send(SendError::UriSchemeUnsupported)),
             "{error:?}"
+        );
+    });
+}
+
+/// With these features there is a connector; what it does is in `tests/tls.rs`.
+#[cfg(not(any(feature = "rustls-platform-verifier", feature = "rustls-webpki-roots")))]
+#[test]
+fn a_secure_uri_without_the_features_for_it_names_them() {
+    bounded(|| {
+        // Judged before anything is connected to, or the port would refuse.
+        let error = connect("wss://127.0.0.1:1/").unwrap_err();
+        assert!(matches!(error, Error::TlsRequired), "{error:?}");
+        let text = error.to_string();
+        for feature in [
+            "rustls-platform-verifier",
+            "rustls-webpki-roots",
+            "ring",
+            "aws-lc-rs",
+        ] {
+            assert!(text.contains(feature), "{text}");
+        }
+    });
+}
+
+#[cfg(all(
+    any(feature = "rustls-platform-verifier", feature = "rustls-webpki-roots"),
+    not(any(feature = "ring", feature = "aws-lc-rs"))
+))]
+#[test]
+fn a_secure_uri_without_cryptography_names_the_features_for_it() {
+    bounded(|| {
+        let error = connect("wss://127.0.0.1:1/").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "TLS needs cryptography: enable the feature ring or aws-lc-rs"
         );
     });
 }
@@ -1173,7 +1207,7 @@ fn two_adapters_keep_each_other_alive() {
         });
         let client = Client::new(ClientRequest::new(&uri).unwrap()).config(config);
         let (mut client, _) = client.connect().unwrap();
-        let stream = client.stream().try_clone().unwrap();
+        let stream = client.stream().tcp().try_clone().unwrap();
         let waker = thread::spawn(move || {
             thread::sleep(5 * SHORT);
             stream.shutdown(Shutdown::Write)
@@ -1476,8 +1510,8 @@ fn a_stream_comes_back_without_the_timeouts_of_the_socket() {
         // The read sets a timeout for the keepalive.
         let _ = client.recv();
         let parts = client.into_parts();
-        assert_eq!(parts.stream.read_timeout().unwrap(), None);
-        assert_eq!(parts.stream.write_timeout().unwrap(), None);
+        assert_eq!(parts.stream.tcp().read_timeout().unwrap(), None);
+        assert_eq!(parts.stream.tcp().write_timeout().unwrap(), None);
         join(server).unwrap();
     });
 }
@@ -2020,7 +2054,7 @@ fn serve_raw_client<T: Send + 'static>(
 /// its answer to the handshake.
 fn connect_to_raw_server<T: Send + 'static>(
     config: Config,
-    use_client: impl FnOnce(WebSocket<TcpStream>) -> T + Send + 'static,
+    use_client: impl FnOnce(WebSocket<MaybeTlsStream>) -> T + Send + 'static,
 ) -> (JoinHandle<T>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("ws://{}/", listener.local_addr().unwrap());

@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use framewright::blocking::{
-    Client, Error, Parts, Reader, Server, SplitStream, WebSocket, Writer, connect,
+    Client, Error, Parts, Reader, Server, SplitStream, Stream, WebSocket, Writer, connect,
 };
 use framewright::frame::{FrameHeader, MaskingKey, Opcode, Rsv, mask};
 use framewright::handshake::ClientRequest;
@@ -1076,7 +1076,7 @@ where
 }
 
 /// Sends on a thread of its own until the connection closes.
-fn send_until_end(writer: &Writer<TcpStream>) -> JoinHandle<()> {
+fn send_until_end<W: Stream + Send + 'static>(writer: &Writer<W>) -> JoinHandle<()> {
     let writer = writer.clone();
     thread::spawn(move || {
         for count in 0.. {

@@ -34,7 +34,14 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("blocking", &OF_ADAPTERS),
     (
         "adapter",
-        &["handshake", "connection", "message", "frame", "error"],
+        &[
+            "tls",
+            "handshake",
+            "connection",
+            "message",
+            "frame",
+            "error",
+        ],
     ),
     ("tls", &[]),
     ("handshake", &["connection", "extension", "error"]),

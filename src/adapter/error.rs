@@ -6,6 +6,8 @@
 use std::io;
 
 use crate::error::{HandshakeError, ProtocolError, SendError};
+#[cfg(feature = "rustls")]
+use crate::tls::TlsError;
 
 /// What went wrong, by whose fault.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +29,7 @@ pub enum Error {
     /// again, or `flush` again. A message whose `send` says so is queued. The handshakes, and the
     /// writes of a blocking `Writer`, are for streams that block.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// No byte left within [`Config::write_timeout`](crate::Config::write_timeout).
     #[error("peer took no bytes within write_timeout")]
     WriteTimeout,
@@ -35,12 +37,36 @@ pub enum Error {
     /// [`Config::connect_timeout`](crate::Config::connect_timeout).
     #[error("no TCP connection within connect_timeout")]
     ConnectTimeout,
-    /// A `wss:` URI, which needs a stream that is secured with TLS.
-    #[error("wss needs TLS: open a TLS stream and pass it to Client::handshake")]
+    /// The stream could not be secured with TLS, or is so no longer.
+    #[cfg(feature = "rustls")]
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No TLS handshake came about within
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout), which it has for itself, or for
+    /// a server within [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    #[cfg(feature = "rustls")]
+    #[error("no TLS handshake in time")]
+    TlsTimeout,
+    /// A `wss:` URI, and neither a connector nor a feature that says whom to trust.
+    #[error(
+        "wss needs TLS: enable the feature rustls-platform-verifier or rustls-webpki-roots, and ring \
+         or aws-lc-rs, or bring a connector or a secured stream"
+    )]
     TlsRequired,
     /// `recv` returns whole messages, and this connection delivers chunks.
     #[error("recv needs Delivery::Messages: use recv_event with Delivery::Chunks")]
     DeliveryIsChunks,
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        #[cfg(feature = "rustls")]
+        let error = match TlsError::from_io(error) {
+            Ok(error) => return Self::Tls(error),
+            Err(error) => error,
+        };
+        Self::Io(error)
+    }
 }
 
 /// Whether the stream has nothing now, or takes nothing now, and the call can be repeated.

@@ -6,6 +6,8 @@
 use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, RecvBuffer, SendBuffer, State, Teardown};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use crate::message::Message;
 
 /// What a WebSocket is made of.
 #[derive(Debug)]
@@ -30,7 +32,10 @@ pub(crate) struct WritePatience {
 }
 
 /// Returns how long a write may take: while the connection closes, no longer than that may.
-pub(crate) fn write_patience(connection: &Connection) -> WritePatience {
+pub(crate) fn write_patience(
+    connection: &Connection,
+    now: impl FnOnce() -> Instant,
+) -> WritePatience {
     let config = connection.config();
     let deadline = match connection.state() {
         State::Open => None,
@@ -38,7 +43,7 @@ pub(crate) fn write_patience(connection: &Connection) -> WritePatience {
             // Nobody is waited for any more, and least of all longer than a close may take.
             let is_over = connection.teardown() == Teardown::Drop;
             let timeout = config.close_timeout.filter(|_| is_over)?;
-            Instant::now().checked_add(timeout)
+            now().checked_add(timeout)
         }),
     };
     WritePatience {
@@ -56,4 +61,14 @@ pub(crate) fn is_due(connection: &Connection, output: &SendBuffer) -> bool {
     output.len() >= most || output.pong_waits()
 }
 
-const WRITTEN_LEN: usize = 64 << 10;
+/// Whether a message is the application's; others are answered, or noted, by the core.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) const fn is_data(message: &Message) -> bool {
+    match message {
+        Message::Text(_) | Message::Binary(_) => true,
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) => false,
+    }
+}
+
+/// Writing more at once does not make the kernel faster.
+pub(crate) const WRITTEN_LEN: usize = 64 << 10;

@@ -32,6 +32,8 @@ pub(super) struct Queue {
     spare: SendBuffer,
     /// What is left of a batch that a brief write did not finish.
     unfinished: SendBuffer,
+    /// How many bytes of it the stream has taken and not passed on.
+    unflushed_len: usize,
     /// Whether some thread is writing a batch.
     is_writing: bool,
     /// How many batches were begun; all but the one in progress are finished.
@@ -71,14 +73,19 @@ pub(super) enum Effort {
 impl Queue {
     /// How many batches have left as a whole.
     fn finished(&self) -> u64 {
-        self.batches - u64::from(self.is_writing || !self.unfinished.is_empty())
+        self.batches - u64::from(self.is_writing || self.is_unfinished())
+    }
+
+    /// Whether a batch was begun that nobody is writing.
+    fn is_unfinished(&self) -> bool {
+        !self.unfinished.is_empty() || self.unflushed_len > 0
     }
 
     /// Returns when a read must end: a tick from now where something waits that nobody is writing,
     /// or that may be left to the reader.
     pub(super) fn read_deadline(&self) -> Option<Instant> {
         let deadline = self.connection.next_deadline();
-        let waits = !self.output.is_empty() || !self.unfinished.is_empty();
+        let waits = !self.output.is_empty() || self.is_unfinished();
         if !waits || self.failed.is_some() {
             return deadline;
         }
@@ -90,7 +97,7 @@ impl Queue {
     fn is_out_of_patience(&mut self) -> bool {
         let now = Instant::now();
         let since = *self.stalled_since.get_or_insert(now);
-        let patience = write_patience(&self.connection);
+        let patience = write_patience(&self.connection, Instant::now);
         let is_stalled = patience
             .stall
             .is_some_and(|stall| now.saturating_duration_since(since) + TICK >= stall);
@@ -133,7 +140,7 @@ impl<W: Stream> Shared<W> {
         while queue.failed.is_none()
             && !queue.is_writing
             && queue.finished() < wanted
-            && !(queue.output.is_empty() && queue.unfinished.is_empty())
+            && (!queue.output.is_empty() || queue.is_unfinished())
         {
             queue = self.write_batch(queue);
             if effort == Effort::Brief {
@@ -147,27 +154,32 @@ impl<W: Stream> Shared<W> {
     fn write_batch<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
         let state = &mut *queue;
         state.is_writing = true;
-        let mut batch = core::mem::take(&mut state.unfinished);
-        if batch.is_empty() {
+        let mut batch;
+        if state.is_unfinished() {
+            batch = core::mem::take(&mut state.unfinished);
+        } else {
             state.batches += 1;
             let spare = core::mem::take(&mut state.spare);
             batch = core::mem::replace(&mut state.output, spare);
         }
-        let len = batch.len();
+        let len = batch.len() + state.unflushed_len;
         drop(queue);
         let guard = Unwinding { shared: self };
-        let written = {
+        let (written, unflushed_len) = {
             let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
             let patience = WritePatience {
                 stall: Some(TICK),
                 deadline: None,
             };
-            write_all(&mut *stream, &mut batch, patience)
+            let written = write_all(&mut *stream, &mut batch, patience);
+            (written, stream.unflushed_len())
         };
         core::mem::forget(guard);
         let mut queue = self.lock();
         queue.is_writing = false;
-        if batch.len() < len {
+        queue.unflushed_len = unflushed_len;
+        // TLS makes bytes longer as it takes them, by less than it will have passed on a tick later.
+        if batch.len() + unflushed_len < len {
             queue.stalled_since = None;
         }
         let failure = match written {
@@ -177,7 +189,9 @@ impl<W: Stream> Shared<W> {
             Err(_) => Some(Failure::Io(io::ErrorKind::Other)),
         };
         if batch.is_empty() {
-            queue.spare = batch;
+            if unflushed_len == 0 {
+                queue.spare = batch;
+            }
         } else {
             queue.unfinished = batch;
         }
@@ -219,6 +233,7 @@ impl<W> Shared<W> {
                 output,
                 spare: SendBuffer::new(),
                 unfinished: SendBuffer::new(),
+                unflushed_len: 0,
                 is_writing: false,
                 batches: 0,
                 stalled_since: None,

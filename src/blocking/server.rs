@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::stream::{ReadOutcome, ReadTimer, Stream, linger, set_write_timeout, write_all};
 use super::websocket::WebSocket;
-use crate::adapter::{Error, Parts, WritePatience, write_patience};
+use crate::adapter::{Error, Parts, ServerOptions, WritePatience, write_patience};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::error::HandshakeError;
 #[cfg(feature = "deflate")]
@@ -54,11 +54,7 @@ pub fn accept<S: Stream>(stream: S) -> Result<WebSocket<S>, Error> {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Server {
-    config: Arc<Config>,
-    origin_policy: OriginPolicy,
-    subprotocols: Vec<String>,
-    #[cfg(feature = "deflate")]
-    deflate: Option<DeflateConfig>,
+    options: ServerOptions,
 }
 
 impl Server {
@@ -70,14 +66,14 @@ impl Server {
     /// Sets the limits and timeouts.
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
-        self.config = config.into();
+        self.options.config = config.into();
         self
     }
 
     /// Sets which web pages may connect. Default: those of the same origin.
     #[must_use]
     pub fn origin_policy(mut self, policy: OriginPolicy) -> Self {
-        self.origin_policy = policy;
+        self.options.origin_policy = policy;
         self
     }
 
@@ -85,7 +81,7 @@ impl Server {
     /// of those added.
     #[must_use]
     pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Self {
-        self.subprotocols.push(subprotocol.into());
+        self.options.subprotocols.push(subprotocol.into());
         self
     }
 
@@ -93,7 +89,7 @@ impl Server {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, config: DeflateConfig) -> Self {
-        self.deflate = Some(config);
+        self.options.deflate = Some(config);
         self
     }
 
@@ -108,25 +104,14 @@ impl Server {
     pub fn accept<S: Stream>(&self, stream: S) -> Result<WebSocket<S>, Error> {
         match self.receive(stream)? {
             Incoming::Upgrade(upgrade) => {
-                let subprotocol = upgrade
-                    .request()
-                    .subprotocols()
-                    .find(|offered| self.subprotocols.iter().any(|own| own == offered))
-                    .map(str::to_owned);
-                let mut acceptance = Acceptance::new();
-                if let Some(subprotocol) = &subprotocol {
-                    acceptance = acceptance.subprotocol(subprotocol);
-                }
-                #[cfg(feature = "deflate")]
-                if let Some(config) = &self.deflate {
-                    acceptance = acceptance.deflate(config.clone());
-                }
+                let subprotocol = self.options.choose_subprotocol(upgrade.request());
+                let acceptance = self.options.acceptance(subprotocol.as_deref());
                 upgrade.accept(acceptance)
             }
             Incoming::Plain(plain) => {
-                let error = HandshakeError::NotAnUpgrade;
-                let _ = plain.exchange.refuse(&error);
-                Err(error.into())
+                let PlainExchange { exchange, request } = plain;
+                let _ = exchange.answer(|output| request.refuse(output));
+                Err(HandshakeError::NotAnUpgrade.into())
             }
         }
     }
@@ -139,16 +124,18 @@ impl Server {
     /// or takes too long, which was given its HTTP answer, [`Io`](Error::Io) and
     /// [`WriteTimeout`](Error::WriteTimeout).
     pub fn receive<S: Stream>(&self, mut stream: S) -> Result<Incoming<S>, Error> {
-        set_write_timeout(&mut stream, self.config.write_timeout)?;
+        set_write_timeout(&mut stream, self.options.config.write_timeout)?;
         let mut exchange = Exchange {
             stream,
             timer: ReadTimer::default(),
             input: RecvBuffer::new(),
-            config: Arc::clone(&self.config),
+            config: Arc::clone(&self.options.config),
         };
         match exchange.receive() {
             Ok(Request::Plain(request)) => Ok(Incoming::Plain(PlainExchange { exchange, request })),
-            Ok(Request::Upgrade(request)) if request.origin_is_allowed(&self.origin_policy) => {
+            Ok(Request::Upgrade(request))
+                if request.origin_is_allowed(&self.options.origin_policy) =>
+            {
                 Ok(Incoming::Upgrade(PendingUpgrade { exchange, request }))
             }
             Ok(Request::Upgrade(_)) => {
@@ -202,7 +189,11 @@ impl<S: Stream> PendingUpgrade<S> {
             .request
             .accept(acceptance, Arc::clone(&config), &mut output)?;
         connection.set_now(Instant::now());
-        write_all(&mut stream, &mut output, write_patience(&connection))?;
+        write_all(
+            &mut stream,
+            &mut output,
+            write_patience(&connection, Instant::now),
+        )?;
         let socket = WebSocket::from_parts(Parts {
             stream,
             connection,

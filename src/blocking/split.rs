@@ -182,7 +182,7 @@ impl<S: SplitStream> Reader<S> {
     /// connection is over.
     fn tear_down(&mut self) {
         self.is_torn_down = true;
-        let patience = write_patience(&self.shared.lock().connection);
+        let patience = write_patience(&self.shared.lock().connection, Instant::now);
         if self.shared.write(patience.deadline).is_err() {
             // It wakes a write that stalls, which nobody waits for any longer.
             self.shared.shut_down();

@@ -52,6 +52,16 @@ pub trait Stream: Read + Write {
         let _ = how;
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// Returns how many bytes the stream has taken and not passed on yet, which is what
+    /// [`flush`](Write::flush) is for.
+    ///
+    /// A flush that gives up because of the timeout and leaves fewer of them has made progress, and
+    /// is repeated. A stream with a buffer and timeouts that says zero, as it does by default, must
+    /// not give up a flush.
+    fn unflushed_len(&self) -> usize {
+        0
+    }
 }
 
 impl Stream for TcpStream {
@@ -94,6 +104,10 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 
     fn shut_down(&mut self, how: Shutdown) -> io::Result<()> {
         (**self).shut_down(how)
+    }
+
+    fn unflushed_len(&self) -> usize {
+        (**self).unflushed_len()
     }
 }
 
@@ -207,6 +221,9 @@ impl ReadTimer {
                 Ok(0) => Ok(ReadOutcome::Eof),
                 Ok(len) => Ok(ReadOutcome::Bytes(len)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // TLS that ended without saying so. The Close frames tell whether anything was cut
+                // off.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(ReadOutcome::Eof),
                 Err(error) if is_timeout(&error) && self.explains(started) => {
                     // The next deadline may be further away than this one was.
                     self.clear(stream)?;
@@ -267,7 +284,8 @@ pub(super) fn write_all(
     output: &mut SendBuffer,
     patience: WritePatience,
 ) -> Result<(), Error> {
-    let has_set_timeout = patience.deadline.is_some() && !output.is_empty();
+    let has_set_timeout =
+        patience.deadline.is_some() && !(output.is_empty() && stream.unflushed_len() == 0);
     let written = write_pieces(stream, output, patience);
     if has_set_timeout {
         set_write_timeout(stream, patience.stall)?;
@@ -280,29 +298,25 @@ fn write_pieces(
     output: &mut SendBuffer,
     patience: WritePatience,
 ) -> Result<(), Error> {
-    let mut is_first = true;
-    while !output.is_empty() {
+    let mut has_tried = false;
+    loop {
+        let unflushed_len = stream.unflushed_len();
+        if output.is_empty() && unflushed_len == 0 {
+            break;
+        }
         let started = Instant::now();
         let mut timeout = patience.stall;
         if let Some(deadline) = patience.deadline {
             let remaining = deadline.saturating_duration_since(started);
             // What the transport takes at once is written also when it is late.
-            if remaining.is_zero() && !is_first {
+            if remaining.is_zero() && has_tried {
                 return Err(Error::WriteTimeout);
             }
-            is_first = false;
             timeout = Some(timeout.map_or(remaining, |timeout| timeout.min(remaining)));
             set_write_timeout(stream, timeout)?;
         }
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
-            *slice = IoSlice::new(chunk);
-            count += 1;
-        }
-        match stream.write_vectored(&slices[..count]) {
-            Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
-            Ok(len) => output.consume(len),
+        match write_or_flush(stream, output) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error)
                 if is_timeout(&error)
@@ -310,14 +324,39 @@ fn write_pieces(
                         started.elapsed() + slack(timeout) >= at_least_a_tick(timeout)
                     }) =>
             {
-                return Err(Error::WriteTimeout);
+                // What was taken before may have moved.
+                if stream.unflushed_len() >= unflushed_len {
+                    return Err(Error::WriteTimeout);
+                }
             }
-            Err(error) => return Err(Error::Io(error)),
+            Err(error) => return Err(error.into()),
+        }
+        // A stream that has just taken the first bytes into its buffer has not tried to pass them on.
+        has_tried |= unflushed_len > 0 || stream.unflushed_len() == 0;
+    }
+    // Also where nothing was left to write: a stream with a buffer that it does not tell of may not
+    // have passed on what it took before.
+    Ok(stream.flush()?)
+}
+
+/// Writes the front of `output`, or, where nothing is left of it, what the stream has taken.
+fn write_or_flush(stream: &mut (impl Stream + ?Sized), output: &mut SendBuffer) -> io::Result<()> {
+    if output.is_empty() {
+        return stream.flush();
+    }
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let mut count = 0;
+    for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
+        *slice = IoSlice::new(chunk);
+        count += 1;
+    }
+    match stream.write_vectored(&slices[..count])? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        len => {
+            output.consume(len);
+            Ok(())
         }
     }
-    // Also where nothing was left to write: a stream with a buffer of its own may not have passed on
-    // what it took before.
-    stream.flush().map_err(Error::Io)
 }
 
 /// Sets the write timeout of a stream that has one.
@@ -356,7 +395,7 @@ pub(super) fn linger(
 }
 
 /// Zero means no timeout at all to the operating system, whose clock ticks in milliseconds.
-fn at_least_a_tick(timeout: Duration) -> Duration {
+pub(super) fn at_least_a_tick(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 
@@ -365,7 +404,7 @@ fn slack(timeout: Duration) -> Duration {
     (timeout / 2).min(Duration::from_millis(20))
 }
 
-fn is_timeout(error: &io::Error) -> bool {
+pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut

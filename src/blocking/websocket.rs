@@ -243,7 +243,7 @@ impl<S: Stream> WebSocket<S> {
                 Err(io::Error::from(io::ErrorKind::NotConnected).into())
             };
         }
-        let patience = write_patience(&self.connection);
+        let patience = write_patience(&self.connection, Instant::now);
         let written = write_all(&mut self.stream, &mut self.output, patience);
         if let Err(error) = &written
             && !is_would_block(error)

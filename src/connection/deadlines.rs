@@ -139,6 +139,13 @@ impl Deadlines {
         }
     }
 
+    /// Whether a Pong repeats a keepalive Ping, the latest or one before.
+    pub(super) fn is_keepalive(&self, payload: &[u8]) -> bool {
+        payload
+            .try_into()
+            .is_ok_and(|number| (1..=self.pings).contains(&u32::from_be_bytes(number)))
+    }
+
     pub(super) const fn round_trip_time(&self) -> Option<Duration> {
         self.round_trip_time
     }

@@ -410,6 +410,12 @@ impl Connection {
         self.extension.is_some()
     }
 
+    /// Whether the payload of a Pong is that of a keepalive Ping, so that the Pong answers no Ping of
+    /// the caller's.
+    pub fn is_keepalive_pong(&self, payload: &[u8]) -> bool {
+        self.deadlines.is_keepalive(payload)
+    }
+
     /// Returns the round-trip time that the latest answered keepalive Ping measured.
     pub const fn round_trip_time(&self) -> Option<Duration> {
         self.deadlines.round_trip_time()
