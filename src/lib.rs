@@ -87,16 +87,22 @@
 
 #[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io"))]
 mod adapter;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub mod asynchronous;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod connection;
 mod error;
 mod extension;
 pub mod frame;
+#[cfg(feature = "futures-io")]
+pub mod futures_io;
 pub mod handshake;
 mod message;
 #[cfg(feature = "rustls")]
 pub mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod utf8;
 
 pub use connection::{

@@ -47,9 +47,12 @@ pub enum TlsError {
 
 #[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io"))]
 impl TlsError {
-    /// Returns the error that an I/O error carries, or that other error.
+    /// Returns the error that an I/O error carries, of ours or of rustls' own streams, or that
+    /// other error.
     pub(crate) fn from_io(error: io::Error) -> Result<Self, io::Error> {
-        error.downcast()
+        error
+            .downcast()
+            .or_else(|error| error.downcast().map(Self::Session))
     }
 }
 

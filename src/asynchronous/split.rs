@@ -1,0 +1,515 @@
+//! A WebSocket in two halves, for two tasks and more.
+//!
+//! The reader owns the input; the driver they share under a lock, which is held while one of them
+//! is polled. Who waits is in `tasks`. It knows no protocol rule.
+
+use core::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::driver::{Driver, Replies};
+use super::pool::Input;
+use super::tasks::{Party, Tasks};
+use super::transport::Transport;
+use crate::adapter::{Error, Fed, is_data};
+use crate::connection::{Compression, Connection, Delivery, End, Event, SendBuffer};
+use crate::error::SendError;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::message::{Message, MessageKind};
+
+/// The receiving half of a WebSocket.
+///
+/// Receiving answers Pings and the Close, sends keepalive Pings, keeps deadlines, and writes what
+/// the [`Writer`] has queued, also where the writer stalls or was dropped.
+pub struct Reader<T: Transport> {
+    shared: Arc<Shared<T>>,
+    input: Input,
+    subprotocol: Option<Box<str>>,
+}
+
+/// The sending half of a WebSocket; a clone of it is a sender for another task, at the price of a
+/// reference count.
+///
+/// `feed` queues, and wakes a [`Reader`] that waits, which writes it; `send` writes it itself. A
+/// writer reads nothing: without a reader that receives, the peer's Pings and its Close go
+/// unanswered.
+pub struct Writer<T: Transport> {
+    shared: Arc<Shared<T>>,
+    number: u64,
+    /// Up to where a flush of the sink goes that has begun, and [`NOT_FLUSHING`] after a message that
+    /// it knows nothing of.
+    pub(super) flushing: AtomicU64,
+}
+
+/// What the halves share.
+struct Shared<T: Transport> {
+    state: Mutex<State<T>>,
+    tasks: Arc<Tasks>,
+    /// How many writers there have been, which is the number of the next.
+    writers: AtomicU64,
+}
+
+struct State<T: Transport> {
+    driver: Driver<T>,
+    has_reader: bool,
+}
+
+/// Splits a WebSocket.
+pub(super) fn split<T: Transport>(
+    mut driver: Driver<T>,
+    input: Input,
+    subprotocol: Option<Box<str>>,
+) -> (Reader<T>, Writer<T>) {
+    let tasks = driver.share();
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            driver,
+            has_reader: true,
+        }),
+        tasks,
+        writers: AtomicU64::new(1),
+    });
+    let reader = Reader {
+        shared: Arc::clone(&shared),
+        input,
+        subprotocol,
+    };
+    let writer = Writer {
+        shared,
+        number: 0,
+        flushing: AtomicU64::new(NOT_FLUSHING),
+    };
+    (reader, writer)
+}
+
+impl<T: Transport> Shared<T> {
+    /// A task that panicked while it held the lock left the state whole: a panic can come from the
+    /// transport only, between two steps of the driver.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Transport> Reader<T> {
+    /// Receives the next text or binary message; `None` once the connection has ended, for
+    /// whatever reason [`end`](Self::end) says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`WebSocket::recv`](super::WebSocket::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has received nothing: the message is the next call's.
+    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Receives the next event, lent; `None` once the connection has ended.
+    ///
+    /// Reply to it with [`Writer::feed`]: what is queued leaves before the reader waits.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`WebSocket::recv_event`](super::WebSocket::recv_event).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has received nothing: the event is the next call's.
+    pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        if poll_fn(|cx| self.poll_advance(cx)).await? {
+            Ok(self.input.peek().and_then(|input| input.event()))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Returns how the connection ended, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.shared.lock().driver.connection.end().cloned()
+    }
+
+    /// Returns the subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// Returns the round-trip time that the latest answered keepalive Ping measured.
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.shared.lock().driver.connection.round_trip_time()
+    }
+
+    /// Receives the next message: [`recv`](Self::recv), for futures that are written by hand.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        if self.shared.lock().driver.connection.config().delivery == Delivery::Chunks {
+            return Poll::Ready(Err(Error::DeliveryIsChunks));
+        }
+        while ready!(self.poll_advance(cx))? {
+            let message = self.input.get().take_message().filter(is_data);
+            if message.is_some() {
+                self.input.rest_if_idle();
+                return Poll::Ready(Ok(message));
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        let input = &mut self.input;
+        self.shared
+            .lock()
+            .driver
+            .poll_as(Party::Reader, cx, |driver, cx| {
+                driver.poll_advance(input, Replies::Wait, cx)
+            })
+    }
+}
+
+impl<T: Transport> Drop for Reader<T> {
+    fn drop(&mut self) {
+        self.shared.lock().has_reader = false;
+        // A writer that closes waits for nobody now.
+        self.shared.tasks.wake_all();
+    }
+}
+
+impl<T: Transport> Writer<T> {
+    /// Queues a message, which leaves with others as soon as the reader's task runs.
+    ///
+    /// Waits while more than [`write_high_water`](crate::Config::write_high_water) bytes are queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send), and those of [`flush`](Self::flush) where enough waits to be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has not queued the message.
+    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed_with(message, Compression::Auto).await
+    }
+
+    /// Queues a message, compressed or not as the caller says.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has not queued the message.
+    pub async fn feed_with(
+        &mut self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let message = message.into();
+        self.queue(|connection, output| connection.send_message_with(message, compression, output))
+            .await?;
+        self.shared.tasks.wake_one(Party::Reader);
+        Ok(())
+    }
+
+    /// Queues a fragment of a message; the one with `fin` ends it.
+    ///
+    /// While a message is unfinished, others cannot be sent by any clone of this writer.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has not queued the fragment.
+    pub async fn feed_fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
+            .await?;
+        self.shared.tasks.wake_one(Party::Reader);
+        Ok(())
+    }
+
+    /// Queues a message if there is room, without waiting.
+    ///
+    /// What is queued leaves as that of [`feed`](Self::feed).
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send), [`Io`](Error::Io).
+    pub fn try_feed(&self, message: impl Into<Message>) -> Result<Fed, Error> {
+        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
+        let fed = self.shared.lock().driver.try_feed(message.into());
+        self.shared.tasks.wake_one(Party::Reader);
+        fed
+    }
+
+    /// Queues a message if there is room, and writes what the transport takes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send), [`Io`](Error::Io).
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<Fed, Error> {
+        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
+        let mut state = self.shared.lock();
+        let fed = state.driver.try_send(message.into());
+        drop(state);
+        if fed.is_err() {
+            self.shared.tasks.wake_all();
+        }
+        fed
+    }
+
+    /// Queues a message and waits until it is written.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has queued the message or it has not: never a part of it. One that is queued
+    /// leaves as that of `feed`.
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let message = message.into();
+        let mark = self
+            .queue(|connection, output| connection.send_message(message, output))
+            .await?;
+        self.flush_to(mark).await
+    }
+
+    /// Queues a fragment and waits until it is written.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`send`](Self::send).
+    pub async fn send_fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error> {
+        let mark = self
+            .queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
+            .await?;
+        self.flush_to(mark).await
+    }
+
+    /// Sends a Ping.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`send`](Self::send).
+    pub async fn send_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let mark = self
+            .queue(|connection, output| connection.send_ping(payload, output))
+            .await?;
+        self.flush_to(mark).await
+    }
+
+    /// Sends a Close without waiting for the peer's: the reader goes on until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`send`](Self::send).
+    pub async fn send_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        let reason = reason.into();
+        let frame = Some(CloseFrame { code, reason });
+        // A Close does not wait for room: it is what ends the waiting.
+        let mark = self.queue_now(|connection, output| connection.send_close(frame, output))?;
+        self.flush_to(mark).await
+    }
+
+    /// Waits until all that is queued now is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the rest is still queued.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        let mark = self.shared.lock().driver.queued();
+        self.flush_to(mark).await
+    }
+
+    /// Closes the connection, waits until the reader has seen it end, and says how it ended.
+    ///
+    /// A reader must be receiving on another task; where there is none any more, or the peer does
+    /// not answer within [`close_timeout`](crate::Config::close_timeout), the transport is given
+    /// up. It may be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`Send`](Error::Send) for a reason that is too long, after which the connection is open as
+    /// before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the closing handshake goes on as long as the reader receives.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<End, Error> {
+        self.shared.lock().driver.queue_close(code, reason)?;
+        Ok(poll_fn(|cx| self.poll_closed(cx)).await)
+    }
+
+    /// Returns how many bytes are queued.
+    pub fn buffered(&self) -> usize {
+        self.shared.lock().driver.output.len()
+    }
+
+    /// Returns how the connection ended, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.shared.lock().driver.connection.end().cloned()
+    }
+
+    /// Whether it is a half of the same WebSocket.
+    pub fn is_half_of(&self, reader: &Reader<T>) -> bool {
+        Arc::ptr_eq(&self.shared, &reader.shared)
+    }
+
+    #[cfg(feature = "futures")]
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut state = self.shared.lock();
+        state.driver.poll_as(self.party(), cx, Driver::poll_room)
+    }
+
+    /// Queues what `send` appends, without waiting for room, and returns where it ends.
+    pub(super) fn queue_now(
+        &mut self,
+        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+    ) -> Result<u64, Error> {
+        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
+        queue_in(&mut self.shared.lock().driver, send)
+    }
+
+    pub(super) fn poll_flush(
+        &mut self,
+        mark: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        self.shared
+            .lock()
+            .driver
+            .poll_as(self.party(), cx, |driver, cx| driver.poll_flush(mark, cx))
+    }
+
+    #[cfg(feature = "futures")]
+    pub(super) fn queued(&self) -> u64 {
+        self.shared.lock().driver.queued()
+    }
+
+    /// Queues what `send` appends, once there is room, and returns where it ends.
+    async fn queue(
+        &mut self,
+        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+    ) -> Result<u64, Error> {
+        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
+        let mut send = Some(send);
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            ready!(state.driver.poll_as(self.party(), cx, Driver::poll_room))?;
+            // Under the same lock, so that no other writer takes the room.
+            Poll::Ready(match send.take() {
+                Some(send) => queue_in(&mut state.driver, send),
+                None => Ok(state.driver.queued()),
+            })
+        })
+        .await
+    }
+
+    async fn flush_to(&mut self, mark: u64) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(mark, cx)).await
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let mut state = self.shared.lock();
+        let has_reader = state.has_reader;
+        let driver = &mut state.driver;
+        if driver.is_torn_down() {
+            return Poll::Ready(match driver.connection.end() {
+                Some(end) => end.clone(),
+                None => driver.abandon(),
+            });
+        }
+        driver.poll_as(self.party(), cx, |driver, cx| {
+            if !has_reader {
+                return driver.poll_abandon(cx);
+            }
+            let mark = driver.queued();
+            // What is wrong with the transport is the reader's to find out.
+            let _ = driver.poll_flush(mark, cx);
+            // A reader that is not polled keeps nobody waiting.
+            ready!(driver.poll_close_deadline(cx));
+            Poll::Ready(driver.abandon())
+        })
+    }
+
+    const fn party(&self) -> Party {
+        Party::Writer(self.number)
+    }
+}
+
+/// Queues what `send` appends, and returns where it ends.
+fn queue_in<T: Transport>(
+    driver: &mut Driver<T>,
+    send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+) -> Result<u64, Error> {
+    driver.queue(send)?;
+    Ok(driver.queued())
+}
+
+/// The mark of no flush.
+pub(super) const NOT_FLUSHING: u64 = u64::MAX;
+
+impl<T: Transport> Clone for Writer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            number: self.shared.writers.fetch_add(1, Ordering::Relaxed),
+            flushing: AtomicU64::new(NOT_FLUSHING),
+        }
+    }
+}
+
+impl<T: Transport> Drop for Writer<T> {
+    fn drop(&mut self) {
+        self.shared.tasks.forget(self.party());
+    }
+}
+
+impl<T: Transport> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl<T: Transport> fmt::Debug for Writer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}

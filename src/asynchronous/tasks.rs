@@ -1,0 +1,72 @@
+//! The tasks that wait for one connection.
+//!
+//! A stream remembers one task for writing, and a timer one task; where a reader and writers on
+//! several tasks share them, this is that one, and wakes them all. It knows nothing of what they
+//! wait for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+/// On whose behalf a connection is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Party {
+    Reader,
+    /// Each handle of a writer has a number of its own.
+    Writer(u64),
+}
+
+/// The tasks that wait, each of which is woken once and then waits again if it has to.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    waiting: Mutex<Vec<(Party, Waker)>>,
+}
+
+impl Tasks {
+    /// Notes that a task is about to wait. It does so before it looks, so that it misses nothing.
+    pub(super) fn register(&self, party: Party, waker: &Waker) {
+        let mut waiting = self.lock();
+        match waiting.iter_mut().find(|(other, _)| *other == party) {
+            Some((_, known)) => known.clone_from(waker),
+            None => waiting.push((party, waker.clone())),
+        }
+    }
+
+    /// Notes that a task waits no longer.
+    pub(super) fn forget(&self, party: Party) {
+        self.lock().retain(|(other, _)| *other != party);
+    }
+
+    /// Wakes one party, if it waits.
+    pub(super) fn wake_one(&self, party: Party) {
+        let mut waiting = self.lock();
+        let index = waiting.iter().position(|(other, _)| *other == party);
+        let woken = index.map(|index| waiting.swap_remove(index));
+        drop(waiting);
+        if let Some((_, waker)) = woken {
+            waker.wake();
+        }
+    }
+
+    /// Wakes all that wait.
+    pub(super) fn wake_all(&self) {
+        let woken = core::mem::take(&mut *self.lock());
+        for (_, waker) in woken {
+            waker.wake();
+        }
+    }
+
+    /// The list is whole after every change, also where a waker panicked while it was cloned.
+    fn lock(&self) -> MutexGuard<'_, Vec<(Party, Waker)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Tasks {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_all();
+    }
+}
