@@ -89,6 +89,8 @@
 mod adapter;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub mod asynchronous;
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod connection;
@@ -98,6 +100,8 @@ pub mod frame;
 #[cfg(feature = "futures-io")]
 pub mod futures_io;
 pub mod handshake;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod message;
 #[cfg(feature = "rustls")]
 pub mod tls;

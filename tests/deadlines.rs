@@ -193,6 +193,28 @@ fn pings_that_are_more_frequent_than_the_patience_do_not_prolong_it() {
 }
 
 #[test]
+fn a_pong_to_a_keepalive_ping_is_told_from_others_however_late_it_comes() {
+    for role in ROLES {
+        let config = config(|config| {
+            config.ping_interval = Some(5 * SECOND);
+            config.pong_timeout = None;
+        });
+        let (mut endpoint, start) = started(role, config);
+        assert!(!endpoint.connection.is_keepalive_pong(&[0; 4]));
+        let first = ping_payload(&wake_at_deadline(&mut endpoint, start, 5 * SECOND));
+        assert!(endpoint.connection.is_keepalive_pong(&first));
+        let second = ping_payload(&wake_at_deadline(&mut endpoint, start, 10 * SECOND));
+        receive_at(&mut endpoint, start + 11 * SECOND, &[frame(PONG, &second)]);
+        for ours in [&first, &second] {
+            assert!(endpoint.connection.is_keepalive_pong(ours), "{ours:?}");
+        }
+        for other in [&b""[..], b"mine", &[0; 4], &[0; 8]] {
+            assert!(!endpoint.connection.is_keepalive_pong(other), "{other:?}");
+        }
+    }
+}
+
+#[test]
 fn only_the_answer_to_the_latest_keepalive_ping_measures_the_round_trip() {
     for role in ROLES {
         let (mut endpoint, start) = started(role, Config::default());
