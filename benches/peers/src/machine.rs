@@ -1,0 +1,26 @@
+//! What a figure was measured on, as far as the machine tells.
+
+use std::fs;
+use std::thread;
+
+/// Describes processor and kernel in one line.
+pub(crate) fn describe() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown processor", |it| {
+        it.trim_start_matches([' ', '\t', ':'])
+    });
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{model}, {cores} cores, Linux {}", kernel.trim())
+}
+
+/// Returns the version of a package that this program was built with.
+pub(crate) fn version_of(package: &str) -> &'static str {
+    // A lock file has a package's version in the line behind its name.
+    const LOCK: &str = include_str!("../Cargo.lock");
+    let name = format!("name = \"{package}\"");
+    let mut lines = LOCK.lines().skip_while(|line| *line != name);
+    let version = lines.nth(1).and_then(|it| it.strip_prefix("version = \""));
+    version.map_or("?", |it| it.trim_end_matches('"'))
+}
