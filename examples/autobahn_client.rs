@@ -8,11 +8,15 @@
 //! progress, and lets the server write its report. `tests/autobahn/run` starts both sides.
 
 use std::io::{IsTerminal, Write};
+#[cfg(feature = "rustls")]
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use framewright::blocking::{Client, Error, connect};
+use framewright::blocking::{Client, Error};
 use framewright::handshake::ClientRequest;
+#[cfg(feature = "rustls")]
+use framewright::tls::TlsConnector;
 use framewright::{CloseCode, Event, Message};
 
 #[derive(Parser)]
@@ -27,6 +31,11 @@ struct Args {
     #[arg(long)]
     deflate: bool,
 
+    /// A file of certificates in PEM whom to trust, for a `wss:` URL.
+    #[cfg(feature = "rustls")]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
     /// Where the fuzzing server listens.
     #[arg(value_name = "URL")]
     url: String,
@@ -36,6 +45,9 @@ struct Args {
 enum Adapter {
     /// Blocking streams.
     Blocking,
+    /// tokio's streams.
+    #[cfg(feature = "tokio")]
+    Tokio,
 }
 
 impl Adapter {
@@ -43,6 +55,8 @@ impl Adapter {
     const fn agent(self) -> &'static str {
         match self {
             Self::Blocking => "framewright-blocking",
+            #[cfg(feature = "tokio")]
+            Self::Tokio => "framewright-tokio",
         }
     }
 }
@@ -64,7 +78,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<u32, Box<dyn std::error::Error>> {
     let url = args.url.trim_end_matches('/');
     let agent = args.adapter.agent();
-    let cases = case_count(url)?;
+    let runner = Runner::new(args)?;
+    let cases = case_count(&runner, url)?;
     for case in 1..=cases {
         if std::io::stderr().is_terminal() {
             eprint!("\rcase {case} of {cases}");
@@ -73,20 +88,22 @@ fn run(args: &Args) -> Result<u32, Box<dyn std::error::Error>> {
             eprintln!("case {case} of {cases}");
         }
         let uri = format!("{url}/runCase?case={case}&agent={agent}");
-        match run_case(args, &uri) {
+        match runner.run_case(args, &uri) {
             // Cases that break the protocol end like this, as they should.
             Ok(()) | Err(Error::Protocol(_)) => {}
             Err(error) => eprintln!("case {case}: {error}"),
         }
     }
-    let mut socket = connect(&format!("{url}/updateReports?agent={agent}"))?;
+    let request = ClientRequest::new(&format!("{url}/updateReports?agent={agent}"))?;
+    let (mut socket, _) = runner.client(request).connect()?;
     // The server closes once the report is written.
     while socket.recv()?.is_some() {}
     Ok(cases)
 }
 
-fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
-    let mut socket = connect(&format!("{url}/getCaseCount"))?;
+fn case_count(runner: &Runner, url: &str) -> Result<u32, Box<dyn std::error::Error>> {
+    let request = ClientRequest::new(&format!("{url}/getCaseCount"))?;
+    let (mut socket, _) = runner.client(request).connect()?;
     let Some(Message::Text(count)) = socket.recv()? else {
         return Err("the server did not say how many cases it has".into());
     };
@@ -95,29 +112,86 @@ fn case_count(url: &str) -> Result<u32, Box<dyn std::error::Error>> {
     Ok(count)
 }
 
-/// Echoes whatever the case sends.
-#[cfg_attr(
-    not(feature = "deflate"),
-    expect(
-        unused_variables,
-        reason = "without extensions every case is run alike"
-    )
-)]
-fn run_case(args: &Args, uri: &str) -> Result<(), Error> {
-    let request = ClientRequest::new(uri)?;
-    #[cfg(feature = "deflate")]
-    let request = if args.deflate {
-        request.deflate(framewright::DeflateConfig::default())
-    } else {
-        request
-    };
-    let (mut socket, _) = Client::new(request).connect()?;
-    while let Some((event, mut outbox)) = socket.recv_event()? {
-        match event {
-            Event::Text(text) => outbox.feed_text(text)?,
-            Event::Binary(data) => outbox.feed_binary(data)?,
-            Event::Chunk(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
+/// What all cases need.
+struct Runner {
+    #[cfg(feature = "rustls")]
+    tls: Option<TlsConnector>,
+    #[cfg(feature = "tokio")]
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Runner {
+    #[cfg_attr(
+        not(feature = "rustls"),
+        expect(unused_variables, reason = "without TLS there is nothing to read")
+    )]
+    fn new(args: &Args) -> Result<Self, Box<dyn std::error::Error>> {
+        Ok(Self {
+            #[cfg(feature = "rustls")]
+            tls: match &args.tls_ca {
+                Some(path) => Some(TlsConnector::from_pem(&std::fs::read(path)?)?),
+                None => None,
+            },
+            #[cfg(feature = "tokio")]
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?,
+        })
+    }
+
+    /// Echoes whatever the case sends.
+    fn run_case(&self, args: &Args, uri: &str) -> Result<(), Error> {
+        let request = ClientRequest::new(uri)?;
+        #[cfg(feature = "deflate")]
+        let request = if args.deflate {
+            request.deflate(framewright::DeflateConfig::default())
+        } else {
+            request
+        };
+        match args.adapter {
+            Adapter::Blocking => self.echo(request),
+            #[cfg(feature = "tokio")]
+            Adapter::Tokio => self.runtime.block_on(self.echo_async(request)),
         }
     }
-    Ok(())
+
+    fn echo(&self, request: ClientRequest) -> Result<(), Error> {
+        let (mut socket, _) = self.client(request).connect()?;
+        while let Some((event, mut outbox)) = socket.recv_event()? {
+            match event {
+                Event::Text(text) => outbox.feed_text(text)?,
+                Event::Binary(data) => outbox.feed_binary(data)?,
+                Event::Chunk(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "tokio")]
+    async fn echo_async(&self, request: ClientRequest) -> Result<(), Error> {
+        let client = framewright::tokio::Client::new(request);
+        #[cfg(feature = "tokio-rustls")]
+        let client = match &self.tls {
+            Some(connector) => client.tls(connector.clone()),
+            None => client,
+        };
+        let (mut socket, _) = client.connect().await?;
+        while let Some((event, mut outbox)) = socket.recv_event().await? {
+            match event {
+                Event::Text(text) => outbox.feed_text(text)?,
+                Event::Binary(data) => outbox.feed_binary(data)?,
+                Event::Chunk(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn client(&self, request: ClientRequest) -> Client {
+        let client = Client::new(request);
+        #[cfg(feature = "rustls")]
+        if let Some(connector) = &self.tls {
+            return client.tls(connector.clone());
+        }
+        client
+    }
 }
