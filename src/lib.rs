@@ -8,9 +8,12 @@
 //!
 //! | you have | use |
 //! |---|---|
+//! | a tokio program | `tokio`: `accept`, `connect`, `split` |
+//! | a hyper or axum server | `hyper::upgrade`, `axum::WebSocketUpgrade` |
+//! | smol, async-std, another runtime | `futures_io`, or a `Transport` of `asynchronous` |
 //! | a thread per connection | [`blocking`]: [`blocking::accept`], [`blocking::connect`] |
-//! | an event loop, a runtime or a transport of your own | [`handshake`], then [`Connection`] with [`RecvBuffer`] and [`SendBuffer`] |
-//! | an HTTP server that has upgraded a request | [`handshake::accept_key`], then [`Connection::new`] |
+//! | an event loop, or a transport of your own | [`handshake`], then [`Connection`] with [`RecvBuffer`] and [`SendBuffer`] |
+//! | another HTTP server that has upgraded a request | `handshake::Request::from_http`, or [`handshake::accept_key`] and [`Connection::new`] |
 //! | bytes of frames | [`frame::FrameHeader`], [`frame::mask()`] |
 //!
 //! # The core in a loop
@@ -45,7 +48,10 @@
 //!
 //! | layer | module | holds |
 //! |---|---|---|
-//! | adapters | [`blocking`] | a stream, a clock |
+//! | adapters | `axum`, `hyper`: requests that others received | nothing |
+//! | | `tokio`, `futures_io`: names of a runtime for `asynchronous` | a stream, a clock |
+//! | | [`blocking`], `asynchronous`: how a stream is driven | a stream, a clock |
+//! | | `adapter`: what they share; `tls`: whom to trust | values |
 //! | protocol | [`handshake`]: heads, keys, URIs, origins | state |
 //! | | `connection`: [`Connection`], [`RecvBuffer`], [`SendBuffer`], [`Config`], [`End`] | state |
 //! | | `extension`: the seam, the grammar of offers, permessage-deflate | state |
@@ -71,13 +77,26 @@
 //! # An idle connection
 //!
 //! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 192, 192 and 96 bytes on a 64-bit target,
-//! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back.
+//! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back, and an
+//! idle buffer can be exchanged for any other ([`RecvBuffer::is_idle`]), so that all connections of an
+//! event loop share one. The async adapters do so: while one of their connections waits it has
+//! neither.
 //!
 //! # Features
 //!
 //! - `blocking` (default): the adapter over `std::io` streams.
+//! - `tokio`: the async adapter over tokio's streams.
+//! - `futures-io`: the async adapter over the streams of `futures-io`, with async-io's clock.
+//! - `futures`: `Stream` and `Sink` of messages, for both.
 //! - `deflate`: compression of messages, permessage-deflate of RFC 7692. It is used only where it is
-//!   asked for: `ClientRequest::deflate`, `Acceptance::deflate`.
+//!   asked for: `ClientRequest::deflate`, `Server::deflate`, `Acceptance::deflate`.
+//! - `rustls`: TLS with a configuration of your own, for `blocking`; `tokio-rustls`: likewise for
+//!   `tokio`.
+//! - `rustls-platform-verifier`, `rustls-webpki-roots`: whom a client trusts by default.
+//! - `ring`, `aws-lc-rs`: the cryptography of TLS.
+//! - `http`: conversions from and to the types of the `http` crate.
+//! - `hyper`: upgrades of requests that hyper received; `http2`: also in HTTP/2, RFC 8441.
+//! - `axum`: an extractor.
 //!
 //! Without features there is the core alone.
 //!
