@@ -256,8 +256,9 @@ impl Assembler {
     }
 }
 
-/// A first read into a message may be this long: as much as one read brings at best.
-const LEAST_GROWTH: usize = 64 << 10;
+/// A first read into a message may be this long: little for the beginning of a long message that is
+/// never finished, and doubled with every read of one that is.
+const LEAST_GROWTH: usize = 8 << 10;
 
 /// Less room than this makes reads short.
 const LEAST_SPARE: usize = 4 << 10;

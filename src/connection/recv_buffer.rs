@@ -402,15 +402,20 @@ impl RecvBuffer {
         self.landing = Landing::Window;
         let unread_len = self.tail - self.head;
         let spare_len = self.window.len() - self.tail;
-        if unread_len == 0 {
+        let fills_window =
+            core::mem::take(&mut self.filled_up) && unread_len < self.window.len() / 2;
+        if fills_window && self.window.len() < LONGEST_WINDOW {
+            // Much comes at once and is consumed: a longer window saves reads. Fresh zeroed memory is
+            // cheaper than memory that is zeroed here.
+            let mut window =
+                vec![0; (self.window.len() * 4).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)];
+            window[..unread_len].copy_from_slice(self.unread());
+            self.window = window;
+            self.head = 0;
+            self.tail = unread_len;
+        } else if unread_len == 0 {
             self.head = 0;
             self.tail = 0;
-            // The traffic fills the window: a longer one halves the reads, and costs no copy.
-            if self.filled_up && self.window.len() < LONGEST_WINDOW {
-                let len = (self.window.len() * 4).clamp(SHORTEST_WINDOW, LONGEST_WINDOW);
-                self.window = Vec::new();
-                self.grow_window(len);
-            }
         } else if self.head > 0 && spare_len < self.window.len() / 2 {
             self.window.copy_within(self.head..self.tail, 0);
             self.head = 0;
