@@ -425,13 +425,18 @@ impl<T: Transport> Driver<T> {
             self.abandon();
             return Poll::Ready(Err(Error::WriteTimeout));
         }
+        self.handle_timeout(now, cx);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does what a deadline that has passed asks for.
+    fn handle_timeout(&mut self, now: Instant, cx: &mut Context<'_>) {
         self.connection.handle_timeout(now, self.output.get());
         if self.connection.teardown() == Teardown::Drop {
             // The patience of the closing handshake is over, for what waits to be written as well.
             let _ = self.transport.poll_shutdown(cx);
             self.abandon();
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Reads once.
@@ -451,7 +456,7 @@ impl<T: Transport> Driver<T> {
         self.passed = passed;
         self.connection.set_now(now);
         if is_overdue {
-            self.connection.handle_timeout(now, self.output.get());
+            self.handle_timeout(now, cx);
         }
         match read {
             Ok(0) => {

@@ -18,6 +18,7 @@ mod tasks;
 mod transport;
 mod websocket;
 
+pub use crate::adapter::{Error, Fed, Outbox, Parts};
 pub use byte_stream::ByteStream;
 pub use client::Client;
 #[cfg(feature = "tokio")]

@@ -76,6 +76,12 @@ impl<T: Transport> Stream for Reader<T> {
     }
 }
 
+impl<T: Transport> FusedStream for Reader<T> {
+    fn is_terminated(&self) -> bool {
+        self.is_torn_down()
+    }
+}
+
 /// Sends messages of any kind. Closing it sends a Close with code 1000, unless one was sent, and
 /// does not wait for the peer's.
 impl<T: Transport> Sink<Message> for Writer<T> {

@@ -132,6 +132,11 @@ impl<T: Transport> Reader<T> {
         self.shared.lock().driver.connection.end().cloned()
     }
 
+    #[cfg(feature = "futures")]
+    pub(super) fn is_torn_down(&self) -> bool {
+        self.shared.lock().driver.is_torn_down()
+    }
+
     /// Returns the subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
