@@ -10,12 +10,17 @@ use crate::connection::Config;
 use crate::error::HandshakeError;
 #[cfg(feature = "deflate")]
 use crate::handshake::DeflateConfig;
+#[cfg(any(
+    feature = "tokio-rustls",
+    all(feature = "blocking", feature = "rustls")
+))]
+use crate::handshake::Uri;
 use crate::handshake::{Acceptance, ClientRequest, OriginPolicy, Proxy, UpgradeRequest};
 #[cfg(any(
     feature = "tokio-rustls",
     all(feature = "blocking", feature = "rustls")
 ))]
-use crate::tls::TlsConnector;
+use crate::tls::{TlsConnector, default_connector};
 
 /// The settings of a server.
 #[derive(Debug, Clone)]
@@ -102,6 +107,22 @@ impl ClientOptions {
                 all(feature = "blocking", feature = "rustls")
             ))]
             tls: None,
+        }
+    }
+
+    /// Returns whom to trust for a `wss:` URI; `None` for others.
+    #[cfg(any(
+        feature = "tokio-rustls",
+        all(feature = "blocking", feature = "rustls")
+    ))]
+    pub(crate) fn connector(&self, uri: &Uri) -> Result<Option<TlsConnector>, Error> {
+        match &self.tls {
+            _ if !uri.is_secure() => Ok(None),
+            Some(connector) => Ok(Some(connector.clone())),
+            None => match default_connector()? {
+                Some(connector) => Ok(Some(connector)),
+                None => Err(Error::TlsRequired),
+            },
         }
     }
 

@@ -19,11 +19,18 @@ use crate::adapter::{ClientOptions, Error, WritePatience};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::handshake::{Proxy, ProxyHandshake, Uri};
 #[cfg(feature = "rustls")]
-use crate::tls::default_connector;
+use crate::tls::TlsConnector;
 
 /// Opens a stream to the server of `uri`.
 pub(super) fn open_stream(options: &ClientOptions, uri: &Uri) -> Result<MaybeTlsStream, Error> {
     let config = &options.config;
+    // Before anything is connected to.
+    #[cfg(feature = "rustls")]
+    let connector = options.connector(uri)?;
+    #[cfg(not(feature = "rustls"))]
+    if uri.is_secure() {
+        return Err(Error::TlsRequired);
+    }
     let stream = match &options.proxy {
         None => connect_tcp(uri.host(), uri.port(), config)?,
         Some(proxy) => {
@@ -32,11 +39,11 @@ pub(super) fn open_stream(options: &ClientOptions, uri: &Uri) -> Result<MaybeTls
             stream
         }
     };
-    if uri.is_secure() {
-        secure(options, uri, stream)
-    } else {
-        Ok(stream.into())
+    #[cfg(feature = "rustls")]
+    if let Some(connector) = connector {
+        return secure(uri, stream, &connector, config);
     }
+    Ok(stream.into())
 }
 
 /// Asks a proxy for a tunnel to the server of `target`.
@@ -67,23 +74,19 @@ fn open_tunnel(
 }
 
 #[cfg(feature = "rustls")]
-fn secure(options: &ClientOptions, uri: &Uri, stream: TcpStream) -> Result<MaybeTlsStream, Error> {
-    let connector = match &options.tls {
-        Some(connector) => connector.clone(),
-        None => default_connector()?.ok_or(Error::TlsRequired)?,
-    };
-    let mut stream = TlsStream::client(stream, uri.host(), &connector)?;
-    let deadline = deadline(&options.config);
+fn secure(
+    uri: &Uri,
+    stream: TcpStream,
+    connector: &TlsConnector,
+    config: &Config,
+) -> Result<MaybeTlsStream, Error> {
+    let mut stream = TlsStream::client(stream, uri.host(), connector)?;
+    let deadline = deadline(config);
     match stream.handshake_until(deadline) {
         Ok(()) => Ok(stream.into()),
         Err(error) if deadline.is_some() && is_timeout(&error) => Err(Error::TlsTimeout),
         Err(error) => Err(error.into()),
     }
-}
-
-#[cfg(not(feature = "rustls"))]
-fn secure(_: &ClientOptions, _: &Uri, _: TcpStream) -> Result<MaybeTlsStream, Error> {
-    Err(Error::TlsRequired)
 }
 
 /// Tries every address of the host in turn, each with its share of the time that is left.

@@ -119,40 +119,28 @@ impl Client {
 /// Opens a stream to the server of `uri`.
 async fn open_stream(options: &ClientOptions, uri: &Uri) -> Result<MaybeTlsStream, Error> {
     let timeout = options.config.connect_timeout;
-    let tcp = match &options.proxy {
+    // Before anything is connected to.
+    #[cfg(feature = "tokio-rustls")]
+    let connector = options.connector(uri)?;
+    #[cfg(not(feature = "tokio-rustls"))]
+    if uri.is_secure() {
+        return Err(Error::TlsRequired);
+    }
+    let stream = match &options.proxy {
         None => connect_tcp(uri.host(), uri.port(), timeout).await?,
         Some(proxy) => {
-            let tcp = connect_tcp(proxy.host(), proxy.port(), timeout).await?;
-            let mut transport = TokioTransport::new(tcp);
+            let stream = connect_tcp(proxy.host(), proxy.port(), timeout).await?;
+            let mut transport = TokioTransport::new(stream);
             open_tunnel(proxy, uri, Arc::clone(&options.config), &mut transport).await?;
             transport.into_stream()
         }
     };
-    if uri.is_secure() {
-        secure(options, uri, tcp).await
-    } else {
-        Ok(tcp.into())
+    #[cfg(feature = "tokio-rustls")]
+    if let Some(connector) = connector {
+        let secured = super::tls::secure_client(stream, uri.host(), &connector, timeout).await?;
+        return Ok(secured.into());
     }
-}
-
-#[cfg(feature = "tokio-rustls")]
-async fn secure(
-    options: &ClientOptions,
-    uri: &Uri,
-    tcp: TcpStream,
-) -> Result<MaybeTlsStream, Error> {
-    let connector = match &options.tls {
-        Some(connector) => connector.clone(),
-        None => crate::tls::default_connector()?.ok_or(Error::TlsRequired)?,
-    };
-    let timeout = options.config.connect_timeout;
-    let stream = super::tls::secure_client(tcp, uri.host(), &connector, timeout).await?;
     Ok(stream.into())
-}
-
-#[cfg(not(feature = "tokio-rustls"))]
-async fn secure(_: &ClientOptions, _: &Uri, _: TcpStream) -> Result<MaybeTlsStream, Error> {
-    Err(Error::TlsRequired)
 }
 
 /// Tries every address of the host in turn, each with its share of the time that is left.
