@@ -9,6 +9,12 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
+/// Whether a whole text is valid.
+#[inline]
+pub(crate) fn is_utf8(text: &[u8]) -> bool {
+    core::str::from_utf8(text).is_ok()
+}
+
 /// Validates UTF-8 as it comes, in pieces of any length.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Utf8Validator {

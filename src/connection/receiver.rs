@@ -31,6 +31,11 @@ pub(super) fn find_event(
             let Some(header) = FrameHeader::decode(input.unread())? else {
                 return Ok(None);
             };
+            if is_plain(role, config, &header, input)
+                && let Some(what) = input.gather_whole(&header)?
+            {
+                return Ok(Some(what));
+            }
             begin_frame(role, config, claimed, header, input)?;
         }
         let decoding = Decoding {
@@ -48,6 +53,20 @@ pub(super) fn find_event(
             return Ok(Some(what));
         }
     }
+}
+
+/// Whether a header is one that breaks no rule of [`begin_frame`], and is a whole message: the
+/// commonest, for which nothing need be remembered. Whatever else it is, that function judges.
+#[inline]
+fn is_plain(role: Role, config: &Config, header: &FrameHeader, input: &RecvBuffer) -> bool {
+    header.fin
+        && matches!(header.opcode, Opcode::Text | Opcode::Binary)
+        && header.rsv.is_empty()
+        && header.mask.is_some() == (role == Role::Server)
+        && header.payload_len <= config.max_frame_len.min(config.max_message_len)
+        && config.max_fragments > 0
+        && config.delivery == Delivery::Messages
+        && !input.is_in_message()
 }
 
 /// Judges a header and opens the frame, and the message that it may begin.

@@ -82,8 +82,8 @@ pub(super) enum Place {
 
 /// An event that was found, and where its payload is.
 ///
-/// INVARIANT: where `what` is `Text`, the payload is UTF-8: the validator of the assembler saw
-/// every byte of it and was complete at its end.
+/// INVARIANT: where `what` is `Text`, the payload is UTF-8: it was validated as a whole, or the
+/// validator of the assembler saw every byte of it and was complete at its end.
 #[derive(Debug, Clone)]
 struct Located {
     what: What,
@@ -474,10 +474,11 @@ fn validated_text(payload: &[u8]) -> &str {
         "located text is UTF-8"
     );
     // SAFETY: called with the payload of a `Located` whose `what` is `Text`, which is UTF-8 by the
-    // invariant of `Located`. The `gather_*` methods make it so: each byte of the payload passed the
-    // assembler's validator after it was unmasked or decoded, `finish` saw the validator complete,
-    // every method that could change those bytes ends the event first, and `consume_head` drops a
-    // frame whose validated front would move.
+    // invariant of `Located`. `gather_whole` makes it so by `is_utf8`, after it unmasked; the other
+    // `gather_*` methods piece by piece: each byte of the payload passed the assembler's validator
+    // after it was unmasked or decoded, and `finish` saw the validator complete. Every method that
+    // could change those bytes ends the event first, and `consume_head` drops a frame whose validated
+    // front would move.
     unsafe { core::str::from_utf8_unchecked(payload) }
 }
 

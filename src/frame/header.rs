@@ -77,16 +77,18 @@ impl FrameHeader {
                 let Some((extended, rest)) = rest.split_first_chunk() else {
                     return judge_partial_length(rest);
                 };
-                (u64::from_be_bytes(*extended), rest)
+                let payload_len = u64::from_be_bytes(*extended);
+                // "the most significant bit MUST be 0"
+                if payload_len > i64::MAX.unsigned_abs() {
+                    return Err(ProtocolError::LengthTooLarge);
+                }
+                (payload_len, rest)
             }
             _ => (u64::from(short_len), rest),
         };
-        // "the most significant bit MUST be 0"
-        if payload_len > i64::MAX.unsigned_abs() {
-            return Err(ProtocolError::LengthTooLarge);
-        }
-        // "in all cases, the minimal number of bytes MUST be used to encode the length"
-        if short_len_for(payload_len) != short_len {
+        // "in all cases, the minimal number of bytes MUST be used to encode the length", which seven
+        // bits always are.
+        if short_len >= LEN_16 && short_len_for(payload_len) != short_len {
             return Err(ProtocolError::LengthNotMinimal);
         }
         let mask = if second & MASK == 0 {

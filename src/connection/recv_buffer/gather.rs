@@ -8,10 +8,40 @@ use super::{Decoding, FrameInFlight, Located, Place, RecvBuffer, What};
 use crate::connection::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Last;
-use crate::frame::{MaskingKey, Opcode, mask};
+use crate::frame::{FrameHeader, MaskingKey, Opcode, mask};
 use crate::message::MessageKind;
+use crate::utf8::is_utf8;
 
 impl RecvBuffer {
+    /// Takes a message of one frame, if all of it is in the window, and returns what was located.
+    #[inline]
+    pub(in crate::connection) fn gather_whole(
+        &mut self,
+        header: &FrameHeader,
+    ) -> Result<Option<What>, ProtocolError> {
+        let start = self.head + header.encoded_len();
+        let there = self.tail.saturating_sub(start);
+        let Ok(len) = usize::try_from(header.payload_len) else {
+            return Ok(None);
+        };
+        if len > there {
+            return Ok(None);
+        }
+        let payload = &mut self.window[start..start + len];
+        unmask(payload, header.mask, 0);
+        let what = if header.opcode == Opcode::Text {
+            if !is_utf8(payload) {
+                return Err(ProtocolError::TextNotUtf8);
+            }
+            What::Text
+        } else {
+            What::Binary
+        };
+        self.head = start;
+        self.locate(what, len);
+        Ok(Some(what))
+    }
+
     /// Takes what has come of the payload of a control frame, or of a message in one frame, in the
     /// window; `true` once it is whole and located.
     #[inline]
