@@ -91,6 +91,9 @@ pub enum SendError {
     /// 8.1: fragments of a text that cannot be UTF-8 together.
     #[error("text fragments are not UTF-8 together")]
     TextNotUtf8,
+    /// 5.5: a control frame is for one connection, and is not prepared for many.
+    #[error("message is a control frame: only text and binary messages are prepared")]
+    MessageNotData,
     /// The output holds more than `write_high_water` and one message already.
     #[error("write buffer is full: flush it, or wait until the peer reads")]
     BufferFull,

@@ -236,11 +236,15 @@ impl Future for Upgrade {
     type Output = Result<WebSocket, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let upgraded = ready!(Pin::new(&mut self.on_upgrade).poll(cx)).map_err(io::Error::other)?;
-        let Some(opened) = self.opened.take() else {
+        if self.opened.is_none() {
             // Polled again after it was ready, which futures may refuse as they like.
             return Poll::Ready(Err(io::Error::from(io::ErrorKind::NotConnected).into()));
+        }
+        let upgraded = ready!(Pin::new(&mut self.on_upgrade).poll(cx)).map_err(io::Error::other);
+        let Some(opened) = self.opened.take() else {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::NotConnected).into()));
         };
+        let upgraded = upgraded?;
         let (stream, received) = UpgradedStream::new(upgraded);
         let socket = WebSocket::from_parts(Parts {
             stream,

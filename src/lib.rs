@@ -53,7 +53,7 @@
 //! | | [`blocking`], `asynchronous`: how a stream is driven | a stream, a clock |
 //! | | `adapter`: what they share; `tls`: whom to trust | values |
 //! | protocol | [`handshake`]: heads, keys, URIs, origins | state |
-//! | | `connection`: [`Connection`], [`RecvBuffer`], [`SendBuffer`], [`Config`], [`End`] | state |
+//! | | `connection`: [`Connection`], [`RecvBuffer`], [`SendBuffer`], [`PreparedMessage`], [`Config`], [`End`] | state |
 //! | | `extension`: the seam, the grammar of offers, permessage-deflate | state |
 //! | | `message`: [`Message`], [`Utf8Bytes`] | a value |
 //! | wire | [`frame`]: headers, opcodes, masks, close codes; `utf8` | nothing |
@@ -130,7 +130,7 @@ mod utf8;
 
 pub use connection::{
     Chunk, Chunks, Compression, Config, Connection, Delivery, End, EndCause, Event, Initiator,
-    MaskSource, RecvBuffer, Role, SendBuffer, State, Teardown,
+    MaskSource, PreparedMessage, RecvBuffer, Role, SendBuffer, State, Teardown,
 };
 pub use error::{HandshakeError, ProtocolError, RefusedResponse, SendError};
 pub use frame::{CloseCode, CloseFrame};

@@ -625,3 +625,19 @@ fn a_long_message_that_is_still_coming_is_not_idleness() {
         assert_eq!(endpoint.connection.state(), State::Open);
     }
 }
+
+#[test]
+fn a_transport_that_takes_bytes_again_is_a_sign_of_life() {
+    let config = config(|config| config.idle_timeout = Some(50 * SECOND));
+    for role in ROLES {
+        let (mut endpoint, start) = started(role, config.clone());
+        let ping = wake_at_deadline(&mut endpoint, start, 20 * SECOND);
+        ping_payload(&ping);
+        // The Ping waits behind a long message, which the peer reads slowly.
+        endpoint.connection.sending_resumed(start + 35 * SECOND);
+        assert_eq!(wake(&mut endpoint, start + 40 * SECOND).len(), 1, "a Ping");
+        // It is counted from there on, and so is idleness.
+        let close = wake_at_deadline(&mut endpoint, start, 55 * SECOND);
+        assert_eq!(&close[0].1[..2], &[0x03, 0xf3], "1011");
+    }
+}

@@ -14,8 +14,8 @@ use framewright::handshake::{
     Acceptance, ClientHandshake, ClientRequest, DeflateConfig, Request, ServerHandshake,
 };
 use framewright::{
-    Compression, Config, Connection, Delivery, MessageKind, ProtocolError, RecvBuffer, Role,
-    SendBuffer, State,
+    Compression, Config, Connection, Delivery, MessageKind, PreparedMessage, ProtocolError,
+    RecvBuffer, Role, SendBuffer, State,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -101,6 +101,8 @@ struct Sent {
     cuts: Vec<Index>,
     /// Whether a Ping follows each fragment.
     pings: bool,
+    /// Whether it is prepared, if it is sent whole.
+    is_prepared: bool,
 }
 
 fn message() -> impl Strategy<Value = Sent> {
@@ -110,9 +112,9 @@ fn message() -> impl Strategy<Value = Sent> {
         payload(),
         compression(),
         prop_oneof![2 => Just(Vec::new()), 1 => vec(any::<Index>(), 1..4)],
-        any::<bool>(),
+        any::<(bool, bool)>(),
     )
-        .prop_map(|(from, is_text, mut payload, compression, cuts, pings)| {
+        .prop_map(|(from, is_text, mut payload, compression, cuts, flags)| {
             let kind = if is_text {
                 payload = String::from_utf8_lossy(&payload).into_owned().into_bytes();
                 MessageKind::Text
@@ -125,7 +127,8 @@ fn message() -> impl Strategy<Value = Sent> {
                 payload,
                 compression,
                 cuts,
-                pings,
+                pings: flags.0,
+                is_prepared: flags.1,
             }
         })
 }
@@ -146,6 +149,13 @@ impl Sent {
                 }
                 MessageKind::Binary => framewright::Message::binary(self.payload.clone()),
             };
+            if self.is_prepared {
+                let message = PreparedMessage::try_from(message).unwrap();
+                end.connection
+                    .send_prepared(&message.with_compression(compression), &mut end.output)
+                    .unwrap();
+                return;
+            }
             end.connection
                 .send_message_with(message, compression, &mut end.output)
                 .unwrap();

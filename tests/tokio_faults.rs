@@ -713,6 +713,22 @@ async fn a_flood_after_the_end_that_has_no_bound_ends_with_close_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_floods_and_does_not_read_is_left_after_one_close_timeout() {
+    for role in ROLES {
+        let text = sent_by(peer_of(role), &[frame(TEXT, "on and on")]);
+        let (stream, log) = Scripted::new([Give::Flood(text, millis(10))], [Take::Never]);
+        let mut socket = socket(role, Config::default(), stream);
+        let closed = socket.close(CloseCode::GOING_AWAY, "bye");
+        let (end, elapsed) = timed(timeout(secs(3600), closed)).await;
+        let end = end.expect("it does not hang").unwrap();
+        assert_eq!(elapsed, secs(5) + millis(10), "{role:?}");
+        assert_eq!(end.cause, EndCause::CloseTimeout);
+        assert_eq!(log.written(), []);
+        assert_is_over(&mut socket, EndCause::CloseTimeout).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_that_was_answered_in_time_is_clean_however_late_it_is_read() {
     for role in ROLES {
         let frames = [frame(TEXT, "in flight"), frame(CLOSE, [0x03, 0xe9])];

@@ -5,12 +5,14 @@
 use crate::message::Message;
 
 /// What became of a message that was queued without waiting.
+///
+/// `T` is what is given back if there is no room: the message, or nothing where it was only lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fed {
+pub enum Fed<T = Message> {
     /// The transport has taken it, and all that was queued before.
     Sent,
     /// It is queued, and so many bytes wait.
     Queued(usize),
     /// More than [`write_high_water`](crate::Config::write_high_water) bytes wait: here it is back.
-    Full(Message),
+    Full(T),
 }

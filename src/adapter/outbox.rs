@@ -3,7 +3,7 @@
 //! Appends to the output while the event still borrows the input. It writes nothing: the adapter
 //! does, when the input is exhausted or enough waits.
 
-use crate::connection::{Compression, Connection, SendBuffer};
+use crate::connection::{Compression, Connection, PreparedMessage, SendBuffer};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::message::{Message, MessageKind};
@@ -72,6 +72,17 @@ impl<'a> Outbox<'a> {
         self.require_room()?;
         self.connection
             .send_message_with(message, compression, self.output)
+    }
+
+    /// Queues a message that is encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferFull`](SendError::BufferFull), and those of
+    /// [`Connection::send_prepared`].
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        self.require_room()?;
+        self.connection.send_prepared(message, self.output)
     }
 
     /// Queues a fragment of a message.

@@ -16,7 +16,6 @@ use crate::adapter::{Error, Fed, WRITTEN_LEN, is_due, write_patience};
 use crate::connection::{Connection, End, SendBuffer, State, Teardown};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::Message;
 
 /// All of a WebSocket but its input, which a reader owns.
 #[derive(Debug)]
@@ -35,6 +34,8 @@ pub(super) struct Driver<T: Transport> {
     is_unflushed: bool,
     /// The deadline that had passed at the last read.
     passed: Option<Instant>,
+    /// How many calls of the transport came to something since the task last waited.
+    calls: u8,
     phase: Phase,
 }
 
@@ -77,6 +78,7 @@ impl<T: Transport> Driver<T> {
             written: 0,
             is_unflushed: false,
             passed: None,
+            calls: 0,
             phase: Phase::Running,
         }
     }
@@ -132,6 +134,13 @@ impl<T: Transport> Driver<T> {
                 }
                 Phase::TornDown => return Poll::Ready(Ok(false)),
             }
+            if self.calls >= MOST_CALLS {
+                // Other tasks have their turn, and whoever waits for one of several things looks at the
+                // others. Some runtimes see to that, and some do not.
+                self.calls = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             // What fails once it is closed is for the tear-down, and no error.
             let is_closed = self.connection.state() == State::Closed;
             if !is_closed && is_due(&self.connection, self.output.get()) {
@@ -182,6 +191,17 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Writes what the transport takes at once, if so much waits that it is time; it is always ready.
+    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.output.len() < self.due_len() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_write(cx) {
+            Poll::Ready(written) => Poll::Ready(written),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Writes what was queued before `mark`, which is a value of [`queued`](Self::queued).
     pub(super) fn poll_flush(
         &mut self,
@@ -227,30 +247,6 @@ impl<T: Transport> Driver<T> {
         self.output.rest();
         self.tell_state(state);
         sent
-    }
-
-    /// Queues a message if there is room, if need be after a write.
-    pub(super) fn try_feed(&mut self, message: Message) -> Result<Fed, Error> {
-        match self.try_now(Self::poll_room) {
-            Poll::Pending => return Ok(Fed::Full(message)),
-            Poll::Ready(room) => room?,
-        }
-        self.queue(|connection, output| connection.send_message(message, output))?;
-        Ok(self.fed())
-    }
-
-    /// Queues a message if there is room, and writes what the transport takes at once.
-    pub(super) fn try_send(&mut self, message: Message) -> Result<Fed, Error> {
-        let fed = self.try_feed(message)?;
-        if matches!(fed, Fed::Full(_)) {
-            return Ok(fed);
-        }
-        let mark = self.queued();
-        match self.try_now(|driver, cx| driver.poll_flush(mark, cx)) {
-            Poll::Ready(flushed) => flushed?,
-            Poll::Pending => {}
-        }
-        Ok(self.fed())
     }
 
     /// Queues a Close, unless one was sent.
@@ -308,23 +304,63 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    fn fed(&self) -> Fed {
+    /// Queues what `send` appends if there is room, and gives `message` back if there is none.
+    pub(super) fn try_queue<M>(
+        &mut self,
+        message: M,
+        send: impl FnOnce(M, &mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+    ) -> Result<Fed<M>, Error> {
+        if self.output.len() >= self.due_len() && self.connection.state() == State::Open {
+            let is_written = self.try_write()?;
+            if !is_written && self.is_full() {
+                return Ok(Fed::Full(message));
+            }
+        }
+        self.queue(|connection, output| send(message, connection, output))?;
+        Ok(self.fed())
+    }
+
+    /// Writes what the transport takes at once, if a message was queued.
+    pub(super) fn try_flush<M>(&mut self, fed: Fed<M>) -> Result<Fed<M>, Error> {
+        if matches!(fed, Fed::Full(_)) {
+            return Ok(fed);
+        }
+        self.try_write()?;
+        self.output.rest();
+        Ok(self.fed())
+    }
+
+    fn fed<M>(&self) -> Fed<M> {
         match self.output.len() {
             0 => Fed::Sent,
             waiting => Fed::Queued(waiting),
         }
     }
 
-    /// Polls once on behalf of nobody.
+    /// Writes what the transport takes at once, and returns whether that was all.
     ///
-    /// Those who wait are woken as before. One who does not share this value does not wait while
-    /// somebody else calls its methods.
-    fn try_now<R>(&mut self, poll: impl FnOnce(&mut Self, &mut Context<'_>) -> R) -> R {
-        match &self.tasks {
-            None => poll(self, &mut Context::from_waker(Waker::noop())),
-            Some(tasks) => {
-                let waker = Waker::from(Arc::clone(tasks));
-                poll(self, &mut Context::from_waker(&waker))
+    /// No timer is touched, because whoever tries need not be on the runtime: a write that waits is
+    /// given up here once its time is over, and by those who wait.
+    fn try_write(&mut self) -> Result<bool, Error> {
+        // Those who share this value are woken as before; one who does not share it does not wait
+        // while somebody else calls its methods.
+        let waker = match &self.tasks {
+            Some(tasks) => Waker::from(Arc::clone(tasks)),
+            None => Waker::noop().clone(),
+        };
+        match self.poll_write(&mut Context::from_waker(&waker)) {
+            Poll::Ready(written) => written.map(|()| true),
+            Poll::Pending => {
+                let now = T::Timer::now();
+                if self.write_deadline.is_some_and(|deadline| deadline <= now) {
+                    self.abandon();
+                    return Err(Error::WriteTimeout);
+                }
+                if let Some(tasks) = &self.tasks {
+                    // It waits for this write from now on.
+                    tasks.wake_one(Party::Reader);
+                }
+                Ok(false)
             }
         }
     }
@@ -366,10 +402,11 @@ impl<T: Transport> Driver<T> {
                     let len = len.min(output.len());
                     output.consume(len);
                     self.written = self.written.saturating_add(len as u64);
+                    self.calls = self.calls.saturating_add(1);
                     self.is_unflushed = true;
                     // A peer that takes one byte now and then does not keep a connection that is over.
-                    if self.phase == Phase::Running {
-                        self.write_deadline = None;
+                    if self.phase == Phase::Running && self.write_deadline.take().is_some() {
+                        self.connection.sending_resumed(T::Timer::now());
                     }
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -443,11 +480,16 @@ impl<T: Transport> Driver<T> {
     fn poll_fill(&mut self, input: &mut Input, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let input = input.get();
         let read = loop {
-            match ready!(self.transport.poll_read(cx, input.spare_mut())) {
+            let Poll::Ready(read) = self.transport.poll_read(cx, input.spare_mut()) else {
+                self.calls = 0;
+                return Poll::Pending;
+            };
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
+        self.calls = self.calls.saturating_add(1);
         let now = T::Timer::now();
         let passed = self.connection.next_deadline().filter(|at| *at <= now);
         // What is read after a deadline may have come in time, while the task was busy elsewhere. What
@@ -489,6 +531,11 @@ impl<T: Transport> Driver<T> {
     /// What fails now changes nothing for the caller: the connection is over.
     fn poll_tear_down(&mut self, input: &mut Input, cx: &mut Context<'_>) -> Poll<()> {
         while let Phase::TearingDown { error, is_shut } = self.phase {
+            if self.calls >= MOST_CALLS {
+                self.calls = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let is_written = match self.poll_write(cx) {
                 Poll::Ready(Ok(())) => true,
                 Poll::Ready(Err(_)) => break,
@@ -540,6 +587,9 @@ impl<T: Transport> Driver<T> {
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
 }
+
+/// With windows of 64 KiB that may be ten thousands of small messages.
+const MOST_CALLS: u8 = 8;
 
 /// As many pieces as one write takes; more are rarely there.
 const MAX_SLICES: usize = 16;

@@ -6,6 +6,8 @@
 //! the core's.
 
 mod alarm;
+mod attempts;
+mod broadcast;
 mod byte_stream;
 mod client;
 mod driver;
@@ -19,6 +21,7 @@ mod transport;
 mod websocket;
 
 pub use crate::adapter::{Error, Fed, Outbox, Parts};
+pub use broadcast::{Broadcast, Membership, Reach, SlowPolicy};
 pub use byte_stream::ByteStream;
 pub use client::Client;
 #[cfg(feature = "tokio")]

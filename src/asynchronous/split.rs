@@ -15,7 +15,9 @@ use super::pool::Input;
 use super::tasks::{Party, Tasks};
 use super::transport::Transport;
 use crate::adapter::{Error, Fed, is_data};
-use crate::connection::{Compression, Connection, Delivery, End, Event, SendBuffer};
+use crate::connection::{
+    Compression, Connection, Delivery, End, Event, PreparedMessage, SendBuffer,
+};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -222,6 +224,22 @@ impl<T: Transport> Writer<T> {
         Ok(())
     }
 
+    /// Queues a message that is encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has not queued the message.
+    pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_prepared(message, output))
+            .await?;
+        self.shared.tasks.wake_one(Party::Reader);
+        Ok(())
+    }
+
     /// Queues a fragment of a message; the one with `fin` ends it.
     ///
     /// While a message is unfinished, others cannot be sent by any clone of this writer.
@@ -253,10 +271,8 @@ impl<T: Transport> Writer<T> {
     ///
     /// [`Send`](Error::Send), [`Io`](Error::Io).
     pub fn try_feed(&self, message: impl Into<Message>) -> Result<Fed, Error> {
-        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
-        let fed = self.shared.lock().driver.try_feed(message.into());
-        self.shared.tasks.wake_one(Party::Reader);
-        fed
+        let message = message.into();
+        self.try_feed_as(|driver| driver.try_feed(message))
     }
 
     /// Queues a message if there is room, and writes what the transport takes at once.
@@ -265,14 +281,29 @@ impl<T: Transport> Writer<T> {
     ///
     /// [`Send`](Error::Send), [`Io`](Error::Io).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<Fed, Error> {
-        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
-        let mut state = self.shared.lock();
-        let fed = state.driver.try_send(message.into());
-        drop(state);
-        if fed.is_err() {
-            self.shared.tasks.wake_all();
-        }
-        fed
+        let message = message.into();
+        self.try_send_as(|driver| driver.try_send(message))
+    }
+
+    /// Queues a message that is encoded once for many connections if there is room, without waiting.
+    ///
+    /// There is nothing to give back: it was lent.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`try_feed`](Self::try_feed).
+    pub fn try_feed_prepared(&self, message: &PreparedMessage) -> Result<Fed<()>, Error> {
+        self.try_feed_as(|driver| driver.try_feed_prepared(message))
+    }
+
+    /// Queues a message that is encoded once for many connections if there is room, and writes what
+    /// the transport takes at once.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`try_send`](Self::try_send).
+    pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<Fed<()>, Error> {
+        self.try_send_as(|driver| driver.try_send_prepared(message))
     }
 
     /// Queues a message and waits until it is written.
@@ -289,6 +320,22 @@ impl<T: Transport> Writer<T> {
         let message = message.into();
         let mark = self
             .queue(|connection, output| connection.send_message(message, output))
+            .await?;
+        self.flush_to(mark).await
+    }
+
+    /// Queues a message that is encoded once for many connections, and waits until it is written.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`send`](Self::send).
+    pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        let mark = self
+            .queue(|connection, output| connection.send_prepared(message, output))
             .await?;
         self.flush_to(mark).await
     }
@@ -380,6 +427,16 @@ impl<T: Transport> Writer<T> {
         Ok(poll_fn(|cx| self.poll_closed(cx)).await)
     }
 
+    /// Queues a Close, unless one was sent, for the reader to write.
+    pub(super) fn queue_close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.shared.lock().driver.queue_close(code, reason)
+    }
+
+    /// Whether there is a reader, which writes what is queued.
+    pub(super) fn has_reader(&self) -> bool {
+        self.shared.lock().has_reader
+    }
+
     /// Returns how many bytes are queued.
     pub fn buffered(&self) -> usize {
         self.shared.lock().driver.output.len()
@@ -443,6 +500,27 @@ impl<T: Transport> Writer<T> {
             })
         })
         .await
+    }
+
+    /// Tries to queue, and has the reader write it.
+    fn try_feed_as<R>(&self, feed: impl FnOnce(&mut Driver<T>) -> R) -> R {
+        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
+        let fed = feed(&mut self.shared.lock().driver);
+        self.shared.tasks.wake_one(Party::Reader);
+        fed
+    }
+
+    /// Tries to queue and to write.
+    fn try_send_as<R>(
+        &self,
+        send: impl FnOnce(&mut Driver<T>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
+        let sent = send(&mut self.shared.lock().driver);
+        if sent.is_err() {
+            self.shared.tasks.wake_all();
+        }
+        sent
     }
 
     async fn flush_to(&mut self, mark: u64) -> Result<(), Error> {

@@ -24,16 +24,27 @@ pub(super) struct Tasks {
 impl Tasks {
     /// Notes that a task is about to wait. It does so before it looks, so that it misses nothing.
     pub(super) fn register(&self, party: Party, waker: &Waker) {
+        let waker = waker.clone();
         let mut waiting = self.lock();
-        match waiting.iter_mut().find(|(other, _)| *other == party) {
-            Some((_, known)) => known.clone_from(waker),
-            None => waiting.push((party, waker.clone())),
-        }
+        let replaced = match waiting.iter_mut().find(|(other, _)| *other == party) {
+            Some((_, known)) => Some(core::mem::replace(known, waker)),
+            None => {
+                waiting.push((party, waker));
+                None
+            }
+        };
+        drop(waiting);
+        // It may be the last of its task, which may own what waits here.
+        drop(replaced);
     }
 
     /// Notes that a task waits no longer.
     pub(super) fn forget(&self, party: Party) {
-        self.lock().retain(|(other, _)| *other != party);
+        let mut waiting = self.lock();
+        let index = waiting.iter().position(|(other, _)| *other == party);
+        let forgotten = index.map(|index| waiting.swap_remove(index));
+        drop(waiting);
+        drop(forgotten);
     }
 
     /// Wakes one party, if it waits.

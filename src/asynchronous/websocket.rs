@@ -13,7 +13,9 @@ use super::split::{Reader, Writer, split};
 use super::tasks::Party;
 use super::transport::Transport;
 use crate::adapter::{Error, Fed, Outbox, Parts, is_data};
-use crate::connection::{Compression, Connection, Delivery, End, Event, SendBuffer};
+use crate::connection::{
+    Compression, Connection, Delivery, End, Event, PreparedMessage, SendBuffer,
+};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -73,7 +75,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped, it has received nothing: the message is the next call's.
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+        poll_fn(|cx| self.poll_data(cx)).await
     }
 
     /// Receives the next event, lent, and an [`Outbox`] for the replies to it; `None` once the
@@ -131,6 +133,20 @@ impl<T: Transport> WebSocket<T> {
             .await
     }
 
+    /// Queues a message that is encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has not queued the message.
+    pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_prepared(message, output))
+            .await
+    }
+
     /// Queues a fragment of a message; the one with `fin` ends it.
     ///
     /// So a long message is streamed: each fragment is written before the next is made.
@@ -172,6 +188,27 @@ impl<T: Transport> WebSocket<T> {
         self.driver.try_send(message.into())
     }
 
+    /// Queues a message that is encoded once for many connections if there is room, without waiting.
+    ///
+    /// There is nothing to give back: it was lent.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`try_feed`](Self::try_feed).
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<Fed<()>, Error> {
+        self.driver.try_feed_prepared(message)
+    }
+
+    /// Queues a message that is encoded once for many connections if there is room, and writes what
+    /// the transport takes at once.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`try_send`](Self::try_send).
+    pub fn try_send_prepared(&mut self, message: &PreparedMessage) -> Result<Fed<()>, Error> {
+        self.driver.try_send_prepared(message)
+    }
+
     /// Queues a message and writes all that is queued: then it is on the wire, as far as the
     /// operating system tells.
     ///
@@ -185,6 +222,20 @@ impl<T: Transport> WebSocket<T> {
     /// leaves with the next `flush` or receive.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a message that is encoded once for many connections, and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`send`](Self::send).
+    pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.feed_prepared(message).await?;
         self.flush().await
     }
 
@@ -319,6 +370,13 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// As those of [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        // Whoever polls by hand may do other things before it waits, such as `try_send`.
+        self.driver.share();
+        self.poll_data(cx)
+    }
+
+    /// Receives the next text or binary message.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         loop {
             let message = ready!(self.poll_message(cx))?;
             if message.as_ref().is_none_or(is_data) {
@@ -400,7 +458,9 @@ impl<T: Transport> WebSocket<T> {
         send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         poll_fn(|cx| self.poll_room(Party::Reader, cx)).await?;
-        Ok(self.driver.queue(send)?)
+        self.driver.queue(send)?;
+        // It is ready at once: what is queued is queued.
+        poll_fn(|cx| self.driver.poll_as(Party::Reader, cx, Driver::poll_due)).await
     }
 }
 

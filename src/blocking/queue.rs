@@ -71,6 +71,11 @@ pub(super) enum Effort {
 }
 
 impl Queue {
+    /// Whether some thread is writing.
+    pub(super) const fn is_writing(&self) -> bool {
+        self.is_writing
+    }
+
     /// How many batches have left as a whole.
     fn finished(&self) -> u64 {
         self.batches - u64::from(self.is_writing || self.is_unfinished())

@@ -13,7 +13,8 @@ use super::queue::{Effort, Queue, Shared, TICK};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout};
 use crate::adapter::{Error, Parts, is_due, is_would_block, write_patience};
 use crate::connection::{
-    Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
+    Compression, Connection, Delivery, End, Event, PreparedMessage, RecvBuffer, SendBuffer, State,
+    Teardown,
 };
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -155,13 +156,20 @@ impl<S: SplitStream> Reader<S> {
             .read(&mut self.stream, self.input.spare_mut(), deadline);
         let now = Instant::now();
         let mut queue = self.shared.lock();
+        let is_writing = queue.is_writing();
         let Queue {
             connection, output, ..
         } = &mut *queue;
         connection.set_now(now);
         match read {
             Ok(ReadOutcome::Bytes(len)) => self.input.commit(len),
-            Ok(ReadOutcome::Elapsed) => connection.handle_timeout(now, output),
+            Ok(ReadOutcome::Elapsed) => {
+                if is_writing {
+                    // No write goes on for longer than a tick without a byte that leaves.
+                    connection.sending_resumed(now);
+                }
+                connection.handle_timeout(now, output);
+            }
             Ok(ReadOutcome::Eof) => {
                 connection.receive_eof();
             }
@@ -271,6 +279,15 @@ impl<W: Stream> Writer<W> {
         self.queue(|connection, output| connection.send_message_with(message, compression, output))
     }
 
+    /// Queues a message that is encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_prepared(message, output))
+    }
+
     /// Queues a fragment of a message; the one with `fin` ends it.
     ///
     /// While a message is unfinished, others cannot be sent by any clone of this writer.
@@ -292,6 +309,16 @@ impl<W: Stream> Writer<W> {
         self.flush()
     }
 
+    /// Queues a message that is encoded once for many connections, and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
+        self.feed_prepared(message)?;
+        self.flush()
+    }
+
     /// Sends a Ping.
     ///
     /// # Errors
@@ -308,10 +335,16 @@ impl<W: Stream> Writer<W> {
     ///
     /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
     pub fn send_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.queue(|connection, output| {
-            let reason = reason.into();
-            connection.send_close(Some(CloseFrame { code, reason }), output)
-        })?;
+        let reason = reason.into();
+        let frame = Some(CloseFrame { code, reason });
+        // A Close does not wait for room: it is what ends the waiting.
+        let mut queue = self.shared.lock();
+        let Queue {
+            connection, output, ..
+        } = &mut *queue;
+        connection.set_now(Instant::now());
+        connection.send_close(frame, output)?;
+        drop(queue);
         self.flush()
     }
 

@@ -6,13 +6,14 @@
 use core::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::split::{Reader, Writer, split};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout, write_all};
 use crate::adapter::{Error, Outbox, Parts, is_due, is_would_block, write_patience};
 use crate::connection::{
-    Compression, Connection, Delivery, End, Event, RecvBuffer, SendBuffer, State, Teardown,
+    Compression, Connection, Delivery, End, Event, PreparedMessage, RecvBuffer, SendBuffer, State,
+    Teardown,
 };
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -165,6 +166,15 @@ impl<S: Stream> WebSocket<S> {
         self.queue(|connection, output| connection.send_message_with(message, compression, output))
     }
 
+    /// Queues a message that is encoded once for many connections.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed).
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.queue(|connection, output| connection.send_prepared(message, output))
+    }
+
     /// Queues a fragment of a message; the one with `fin` ends it.
     ///
     /// So a long message is streamed: each fragment is written before the next is made.
@@ -188,6 +198,16 @@ impl<S: Stream> WebSocket<S> {
     /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message)?;
+        self.flush()
+    }
+
+    /// Queues a message that is encoded once for many connections, and writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.feed_prepared(message)?;
         self.flush()
     }
 
@@ -244,7 +264,11 @@ impl<S: Stream> WebSocket<S> {
             };
         }
         let patience = write_patience(&self.connection, Instant::now);
+        let started = Instant::now();
         let written = write_all(&mut self.stream, &mut self.output, patience);
+        if written.is_ok() && started.elapsed() >= STALL {
+            self.connection.sending_resumed(Instant::now());
+        }
         if let Err(error) = &written
             && !is_would_block(error)
         {
@@ -435,6 +459,9 @@ impl<S: Stream> WebSocket<S> {
         self.phase = Phase::TornDown;
     }
 }
+
+/// A write that takes longer has waited for the peer.
+const STALL: Duration = Duration::from_millis(20);
 
 impl<S: fmt::Debug> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

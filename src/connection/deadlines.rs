@@ -71,6 +71,16 @@ impl Deadlines {
         }
     }
 
+    /// Notes that the transport took bytes again after it had taken none.
+    pub(super) fn sending_resumed(&mut self) {
+        self.last_message = self.now;
+        if let Some(ping) = &mut self.ping
+            && ping.unanswered_since.is_some()
+        {
+            ping.unanswered_since = self.now;
+        }
+    }
+
     /// Notes that a message was sent or received.
     #[inline]
     pub(super) fn message_passed(&mut self) {
@@ -152,8 +162,14 @@ impl Deadlines {
 
     /// A Ping is due when nothing was received, or the last Ping sent, for the interval.
     fn ping_deadline(&self, config: &Config) -> Option<Instant> {
-        let last = self.last_received.max(self.ping.map(|ping| ping.sent));
-        after(last, config.ping_interval)
+        let since_received = after(self.last_received, config.ping_interval);
+        // An interval of nothing would be a flood of Pings.
+        let interval = config.ping_interval.map(|each| each.max(LEAST_INTERVAL));
+        let since_ping = after(self.ping.map(|ping| ping.sent), interval);
+        match self.ping {
+            Some(_) => since_received.max(since_ping),
+            None => since_received,
+        }
     }
 
     fn pong_deadline(&self, config: &Config) -> Option<Instant> {
@@ -164,6 +180,9 @@ impl Deadlines {
         after(self.last_message, config.idle_timeout)
     }
 }
+
+/// The shortest interval of keepalive Pings.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Returns `start` plus `timeout`; `None`, which is never, where either is or the sum overflows.
 fn after(start: Option<Instant>, timeout: Option<Duration>) -> Option<Instant> {

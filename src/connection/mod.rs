@@ -14,6 +14,7 @@ mod deadlines;
 mod end;
 mod event;
 mod masks;
+mod prepared;
 mod receiver;
 mod recv_buffer;
 mod send_buffer;
@@ -37,6 +38,7 @@ pub use config::{Config, Delivery};
 pub use end::{End, EndCause, Initiator};
 pub use event::{Chunk, Event};
 pub use masks::MaskSource;
+pub use prepared::PreparedMessage;
 pub use recv_buffer::RecvBuffer;
 pub use send_buffer::{Chunks, SendBuffer};
 pub use sender::Compression;
@@ -314,6 +316,26 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a message that is encoded once for any number of connections.
+    ///
+    /// A server copies the ready frame, or not even that where it is long; a client masks it, with a
+    /// key of its own for each (5.3).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`send_text`](Self::send_text).
+    pub fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        self.require_open()?;
+        self.sender
+            .prepared_message(self.role, message, self.extension.as_deref_mut(), output)?;
+        self.deadlines.message_passed();
+        Ok(())
+    }
+
     /// Sends a fragment of a message; the one with `fin` ends it (5.4).
     ///
     /// All fragments of a message say the same `kind`. Those of a text may end inside a character,
@@ -379,6 +401,17 @@ impl Connection {
         self.require_open()?;
         self.sender
             .control(self.role, Opcode::Pong, payload, output)
+    }
+
+    /// Notes that the transport took bytes again at `now`, after it had taken none for a while: the
+    /// peer reads, which is a sign of life.
+    ///
+    /// A Ping that waits behind a long message is not unanswered, and a long message that is still
+    /// going out is not idleness. While a peer reads too slowly, this is what says that it is there;
+    /// one that does not read at all is for [`write_timeout`](Config::write_timeout) to end.
+    pub fn sending_resumed(&mut self, now: Instant) {
+        self.set_now(now);
+        self.deadlines.sending_resumed();
     }
 
     /// Returns the moment at which [`handle_timeout`](Self::handle_timeout) is due, if the time

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::Role;
 use super::masks::{MaskSource, next_key};
+use super::prepared::{PreparedFrame, PreparedMessage};
 use super::send_buffer::SendBuffer;
 use crate::error::SendError;
 use crate::extension::Extension;
@@ -124,6 +125,32 @@ impl Sender {
         }
     }
 
+    /// Sends a message that was encoded before, or is now, for all who are to receive it.
+    pub(super) fn prepared_message(
+        &mut self,
+        role: Role,
+        message: &PreparedMessage,
+        extension: Option<&mut (dyn Extension + 'static)>,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        if self.unfinished.is_some() {
+            return Err(SendError::MessageUnfinished);
+        }
+        let encoding = Encoding {
+            extension,
+            compression: message.compression(),
+        };
+        if let Some(extension) = encoding.choose(message.payload().len())
+            && message.with_encoded(extension, |frame| self.prepared_frame(role, frame, output))
+        {
+            // The peer's window has the message, and ours has not.
+            extension.diverge();
+            return Ok(());
+        }
+        self.prepared_frame(role, message.plain(), output);
+        Ok(())
+    }
+
     /// Sends a fragment of a message.
     pub(super) fn fragment(
         &mut self,
@@ -234,11 +261,24 @@ impl Sender {
         let encoded_len = output.tail().len() - start - FrameHeader::MAX_LEN;
         if compression == Compression::Auto && encoded_len >= payload.len() {
             output.tail().truncate(start);
-            extension.forget_encoded();
+            extension.diverge();
             return false;
         }
         self.finish_frame(role, opcode_of(kind), true, extension.rsv(), start, output);
         true
+    }
+
+    fn prepared_frame(&mut self, role: Role, frame: &PreparedFrame, output: &mut SendBuffer) {
+        match self.next_mask(role) {
+            None => frame.append(output),
+            mask @ Some(_) => {
+                let header = FrameHeader {
+                    mask,
+                    ..frame.header
+                };
+                append_frame(header, &frame.payload, output);
+            }
+        }
     }
 
     /// Writes the header of a payload that was appended behind the room for it.
@@ -288,21 +328,26 @@ impl Sender {
         payload: &[u8],
         output: &mut SendBuffer,
     ) {
-        let mask = self.next_mask(role);
         let header = FrameHeader {
             fin,
             rsv: Rsv::NONE,
             opcode,
-            mask,
+            mask: self.next_mask(role),
             payload_len: payload.len() as u64,
         };
-        let output = output.tail();
-        output.reserve(FrameHeader::MAX_LEN + payload.len());
-        header.encode(output);
-        match mask {
-            Some(key) => mask_into(output, payload, key),
-            None => output.extend_from_slice(payload),
-        }
+        append_frame(header, payload, output);
+    }
+}
+
+/// Appends a frame, its payload masked as the header says.
+#[inline]
+fn append_frame(header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
+    let output = output.tail();
+    output.reserve(FrameHeader::MAX_LEN + payload.len());
+    header.encode(output);
+    match header.mask {
+        Some(key) => mask_into(output, payload, key),
+        None => output.extend_from_slice(payload),
     }
 }
 
@@ -316,7 +361,7 @@ fn reserve_header(output: &mut SendBuffer) -> usize {
 }
 
 #[inline]
-const fn opcode_of(kind: MessageKind) -> Opcode {
+pub(super) const fn opcode_of(kind: MessageKind) -> Opcode {
     match kind {
         MessageKind::Text => Opcode::Text,
         MessageKind::Binary => Opcode::Binary,
@@ -324,4 +369,4 @@ const fn opcode_of(kind: MessageKind) -> Opcode {
 }
 
 /// A payload of at least this length is cheaper to write from where it is than to copy.
-const SHARED_LEN: usize = 8 << 10;
+pub(super) const SHARED_LEN: usize = 8 << 10;

@@ -17,7 +17,7 @@ use self::decoder::Decoder;
 use self::encoder::{Encoder, EncoderSettings};
 use super::config::{DeflateConfig, SMALLEST_WINDOW};
 use super::negotiation::Agreement;
-use super::{Extension, Last, Step};
+use super::{Extension, Last, Step, Variant};
 use crate::frame::Rsv;
 
 /// The extension as it was agreed on, at one end of a connection.
@@ -64,7 +64,7 @@ impl Deflate {
                     window_bits: own_window_bits,
                 },
                 takeover: own_takeover,
-                is_ahead: false,
+                has_diverged: false,
             },
             decoder: Decoder {
                 context: None,
@@ -117,8 +117,18 @@ impl Extension for Deflate {
         self.encoder.encode(piece, fin, output);
     }
 
-    fn forget_encoded(&mut self) {
-        self.encoder.is_ahead = true;
+    fn encode_alone(&self, message: &[u8], output: &mut Vec<u8>) {
+        encoder::encode_alone(self.encoder.settings, message, output);
+    }
+
+    fn variant(&self) -> Variant {
+        let EncoderSettings { level, window_bits } = self.encoder.settings;
+        Variant(level << 8 | u32::from(window_bits))
+    }
+
+    fn diverge(&mut self) {
+        // Without a context there is nothing to refer to.
+        self.encoder.has_diverged = self.encoder.context.is_some();
     }
 }
 

@@ -106,9 +106,24 @@ pub(crate) trait Extension: fmt::Debug + Send + Sync {
     /// Encodes a piece of a message, the last one if `fin`, and appends it to `output`.
     fn encode(&mut self, piece: &[u8], fin: bool, output: &mut Vec<u8>);
 
-    /// Notes that the message encoded last is not sent, so that the peer will not have seen it.
-    fn forget_encoded(&mut self);
+    /// Encodes a whole message so that it refers to none before it, and appends it to `output`.
+    ///
+    /// [`diverge`](Self::diverge) where it is sent.
+    fn encode_alone(&self, message: &[u8], output: &mut Vec<u8>);
+
+    /// Returns what [`encode_alone`](Self::encode_alone) depends on, besides the message.
+    fn variant(&self) -> Variant;
+
+    /// Notes that what was encoded is not what the peer will have seen, so that the next message must
+    /// refer to none before it.
+    ///
+    /// No message may be unfinished.
+    fn diverge(&mut self);
 }
+
+/// The settings that a message is encoded with, as a number: where they are equal, what comes of it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Variant(pub(crate) u32);
 
 /// Whether a piece is the last of its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -51,6 +51,7 @@ use ::futures_io::{AsyncRead, AsyncWrite};
 use crate::asynchronous;
 
 pub use crate::adapter::{Error, Fed, Outbox, Parts};
+pub use crate::asynchronous::{Reach, SlowPolicy};
 pub use transport::{AsyncIoTimer, FuturesIo, FuturesIoTransport};
 
 /// A WebSocket over a stream of `futures-io`.
@@ -59,6 +60,10 @@ pub type WebSocket<S, T = AsyncIoTimer> = asynchronous::WebSocket<FuturesIoTrans
 pub type Reader<S, T = AsyncIoTimer> = asynchronous::Reader<FuturesIoTransport<S, T>>;
 /// The sending half of a WebSocket over a stream of `futures-io`.
 pub type Writer<S, T = AsyncIoTimer> = asynchronous::Writer<FuturesIoTransport<S, T>>;
+/// The writers of many WebSockets over streams of `futures-io`, for messages to all of them.
+pub type Broadcast<S, T = AsyncIoTimer> = asynchronous::Broadcast<FuturesIoTransport<S, T>>;
+/// A place in a [`Broadcast`].
+pub type Membership<S, T = AsyncIoTimer> = asynchronous::Membership<FuturesIoTransport<S, T>>;
 /// A stream of bytes over a WebSocket, which is `AsyncRead` and `AsyncWrite`.
 pub type ByteStream<S, T = AsyncIoTimer> = asynchronous::ByteStream<FuturesIoTransport<S, T>>;
 /// A server for streams of `futures-io`, with async-io's clock.

@@ -46,6 +46,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 use crate::asynchronous;
 
 pub use crate::adapter::{Error, Fed, Outbox, Parts};
+pub use crate::asynchronous::{Reach, SlowPolicy};
 pub use client::connect;
 pub use maybe_tls::MaybeTlsStream;
 #[cfg(feature = "tokio-rustls")]
@@ -58,6 +59,10 @@ pub type WebSocket<S> = asynchronous::WebSocket<TokioTransport<S>>;
 pub type Reader<S> = asynchronous::Reader<TokioTransport<S>>;
 /// The sending half of a WebSocket over a stream of tokio.
 pub type Writer<S> = asynchronous::Writer<TokioTransport<S>>;
+/// The writers of many WebSockets over streams of tokio, for messages to all of them.
+pub type Broadcast<S> = asynchronous::Broadcast<TokioTransport<S>>;
+/// A place in a [`Broadcast`].
+pub type Membership<S> = asynchronous::Membership<TokioTransport<S>>;
 /// A stream of bytes over a WebSocket, which is `AsyncRead` and `AsyncWrite`.
 pub type ByteStream<S> = asynchronous::ByteStream<TokioTransport<S>>;
 /// A server for streams of tokio.

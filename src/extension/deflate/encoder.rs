@@ -15,8 +15,8 @@ pub(super) struct Encoder {
     pub(super) context: Option<Compress>,
     pub(super) settings: EncoderSettings,
     pub(super) takeover: Takeover,
-    /// Whether the window holds what the peer's does not, and must be forgotten.
-    pub(super) is_ahead: bool,
+    /// Whether the window is not the peer's any more, and must be forgotten.
+    pub(super) has_diverged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,44 +31,58 @@ impl Encoder {
         let context = self
             .context
             .get_or_insert_with(|| pool::take_encoder(settings));
-        if core::mem::take(&mut self.is_ahead) {
+        if core::mem::take(&mut self.has_diverged) {
             context.reset();
         }
-        let start = output.len();
-        let mut rest = piece;
-        loop {
-            let room = (rest.len() + FLUSH_LEN).min(STEP_LEN);
-            let before = (context.total_in(), context.total_out());
-            // 7.2.1 item 1: an empty block without content aligns the end to a byte.
-            let status = append(output, room, |room| {
-                let status = context.compress(rest, room, FlushCompress::Sync);
-                (status, context.total_out() - before.1)
-            });
-            debug_assert!(status.0.is_ok(), "a compressor takes whatever it is given");
-            let consumed = usize::try_from(context.total_in() - before.0).unwrap_or(rest.len());
-            rest = rest.get(consumed..).unwrap_or(&[]);
-            // A flush is complete once it leaves room.
-            if rest.is_empty() && status.1 == Room::Left {
-                break;
-            }
-        }
-        if !fin {
-            return;
-        }
-        // 7.2.1 item 2: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
-        if output[start..].ends_with(&TAIL) {
-            output.truncate(output.len() - TAIL.len());
-        }
-        // 7.2.3.6: a flush of nothing emits nothing, and an empty message is the one byte 0x00.
-        if output.len() == start {
-            output.push(0);
-        }
-        if self.takeover == Takeover::No
+        deflate(context, piece, fin, output);
+        if fin
+            && self.takeover == Takeover::No
             && let Some(mut context) = self.context.take()
         {
             context.reset();
             pool::give_encoder(settings, context);
         }
+    }
+}
+
+/// Compresses a whole message that refers to none before it.
+pub(super) fn encode_alone(settings: EncoderSettings, message: &[u8], output: &mut Vec<u8>) {
+    let mut context = pool::take_encoder(settings);
+    deflate(&mut context, message, true, output);
+    context.reset();
+    pool::give_encoder(settings, context);
+}
+
+/// Appends the blocks of a piece, without the tail if it is the last of its message.
+fn deflate(context: &mut Compress, piece: &[u8], fin: bool, output: &mut Vec<u8>) {
+    let start = output.len();
+    let mut rest = piece;
+    loop {
+        let room = (rest.len() + FLUSH_LEN).min(STEP_LEN);
+        let before = (context.total_in(), context.total_out());
+        // 7.2.1 item 1: an empty block without content aligns the end to a byte.
+        let status = append(output, room, |room| {
+            let status = context.compress(rest, room, FlushCompress::Sync);
+            (status, context.total_out() - before.1)
+        });
+        debug_assert!(status.0.is_ok(), "a compressor takes whatever it is given");
+        let consumed = usize::try_from(context.total_in() - before.0).unwrap_or(rest.len());
+        rest = rest.get(consumed..).unwrap_or(&[]);
+        // A flush is complete once it leaves room.
+        if rest.is_empty() && status.1 == Room::Left {
+            break;
+        }
+    }
+    if !fin {
+        return;
+    }
+    // 7.2.1 item 2: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
+    if output[start..].ends_with(&TAIL) {
+        output.truncate(output.len() - TAIL.len());
+    }
+    // 7.2.3.6: a flush of nothing emits nothing, and an empty message is the one byte 0x00.
+    if output.len() == start {
+        output.push(0);
     }
 }
 

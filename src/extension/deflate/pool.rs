@@ -25,12 +25,12 @@ struct Pool {
 }
 
 pub(super) fn take_encoder(settings: EncoderSettings) -> Compress {
-    let pooled = POOL.with_borrow_mut(|pool| {
+    let pooled = with_pool(|pool| {
         let encoders = &mut pool.encoders;
         let index = encoders.iter().position(|(other, _)| *other == settings)?;
         Some(encoders.swap_remove(index).1)
     });
-    pooled.unwrap_or_else(|| {
+    pooled.flatten().unwrap_or_else(|| {
         Compress::new_with_window_bits(
             Compression::new(settings.level),
             false,
@@ -41,7 +41,7 @@ pub(super) fn take_encoder(settings: EncoderSettings) -> Compress {
 }
 
 pub(super) fn give_encoder(settings: EncoderSettings, context: Compress) {
-    POOL.with_borrow_mut(|pool| {
+    with_pool(|pool| {
         if pool.encoders.len() == POOLED {
             pool.encoders.remove(0);
         }
@@ -50,16 +50,21 @@ pub(super) fn give_encoder(settings: EncoderSettings, context: Compress) {
 }
 
 pub(super) fn take_decoder() -> Box<DecoderContext> {
-    let pooled = POOL.with_borrow_mut(|pool| pool.decoders.pop());
+    let pooled = with_pool(|pool| pool.decoders.pop()).flatten();
     pooled.unwrap_or_else(|| Box::new(DecoderContext::new()))
 }
 
 pub(super) fn give_decoder(context: Box<DecoderContext>) {
-    POOL.with_borrow_mut(|pool| {
+    with_pool(|pool| {
         if pool.decoders.len() < POOLED {
             pool.decoders.push(context);
         }
     });
+}
+
+/// A thread that is ending has no pool any more.
+fn with_pool<T>(operate: impl FnOnce(&mut Pool) -> T) -> Option<T> {
+    POOL.try_with(|pool| operate(&mut pool.borrow_mut())).ok()
 }
 
 /// A thread rarely has more messages under way at once.
