@@ -1,6 +1,7 @@
 //! A task per connection.
 
 use std::error::Error;
+use std::future::{self, Future};
 use std::time::Duration;
 
 use framewright::handshake::OriginPolicy;
@@ -25,7 +26,8 @@ pub(crate) fn serve(args: &Args, config: Config, security: Security) -> Result<(
     };
     let listen = args.listen;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind(listen).await?;
+        let bound = TcpListener::bind(listen).await;
+        let listener = bound.map_err(|error| format!("{listen}: {error}"))?;
         let address = listener.local_addr()?;
         println!("listening on {}://{address}", security.scheme());
         let (leave, leaving) = watch::channel(());
@@ -79,11 +81,9 @@ async fn greet(
 ) -> Result<(), adapter::Error> {
     stream.set_nodelay(true)?;
     match security {
-        Security::None => echo(server, stream, leaving).await,
+        Security::None => echo(server, future::ready(Ok(stream)), leaving).await,
         #[cfg(feature = "tokio-rustls")]
-        Security::Tls(acceptor) => {
-            echo(server, server.secure(stream, acceptor).await?, leaving).await
-        }
+        Security::Tls(acceptor) => echo(server, server.secure(stream, acceptor), leaving).await,
         #[cfg(all(feature = "rustls", not(feature = "tokio-rustls")))]
         Security::Tls(_) => Err(adapter::Error::TlsRequired),
     }
@@ -92,11 +92,13 @@ async fn greet(
 /// Serves one client, until it or the server leaves.
 async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     server: &Server,
-    stream: S,
+    stream: impl Future<Output = Result<S, adapter::Error>>,
     mut leaving: watch::Receiver<()>,
 ) -> Result<(), adapter::Error> {
+    let accepting = async { server.accept(stream.await?).await };
     let mut socket = tokio::select! {
-        accepted = server.accept(stream) => accepted?,
+        accepted = accepting => accepted?,
+        // Whoever is not connected yet is not waited for.
         _ = leaving.changed() => return Ok(()),
     };
     loop {

@@ -26,7 +26,8 @@ pub(crate) fn serve(args: &Args, config: Config, security: Security) -> Result<(
     } else {
         server
     };
-    let listener = TcpListener::bind(args.listen)?;
+    let bound = TcpListener::bind(args.listen);
+    let listener = bound.map_err(|error| format!("{}: {error}", args.listen))?;
     let clients = Clients::default();
     let leaving = clients.clone();
     ctrlc::set_handler(move || {

@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}: {error}", args.listen);
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,9 @@
 // Python's `websockets`.
 
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 
@@ -18,9 +20,9 @@ const GOING_AWAY_MS = 120_000;
 const MULTI_BYTE = "Grüße, привет, こんにちは";
 const EMOJI = "👋🏽 from a 👩‍👩‍👧‍👧 with 🏳️‍🌈";
 
-const USAGE = `usage: client.mjs [--max-message BYTES] [--only NAME,…] [--skip NAME,…] URL
-       client.mjs --await-going-away URL
-       client.mjs --deflate [--max-message BYTES] URL
+const USAGE = `usage: client.mjs [--ca FILE] [--max-message BYTES] [--only NAME,…] [--skip NAME,…] URL
+       client.mjs [--ca FILE] --await-going-away URL
+       client.mjs [--ca FILE] --deflate [--max-message BYTES] URL
        client.mjs --list`;
 
 let options;
@@ -35,6 +37,7 @@ try {
       list: { type: "boolean", default: false },
       "await-going-away": { type: "boolean", default: false },
       deflate: { type: "boolean", default: false },
+      ca: { type: "string" },
     },
   }));
 } catch (error) {
@@ -42,6 +45,8 @@ try {
 }
 const url = positionals[0];
 const maxMessage = Number(options["max-message"]);
+/** Whom to trust for a `wss:` URL. */
+const trust = options.ca === undefined ? {} : { ca: readFileSync(options.ca) };
 
 /** One connection, with what arrives as promises. */
 class Connection {
@@ -55,7 +60,7 @@ class Connection {
   }
 
   constructor(clientOptions) {
-    this.ws = new WebSocket(url, { perMessageDeflate: false, ...clientOptions });
+    this.ws = new WebSocket(url, { perMessageDeflate: false, ...trust, ...clientOptions });
     this.ws.on("message", (data, isBinary) => {
       const message = isBinary ? data : data.toString();
       const receiver = this.#receivers.shift();
@@ -255,7 +260,9 @@ const checks = {
 
   async plain_http_gets_426() {
     const response = await new Promise((resolve, reject) => {
-      http.get(url.replace(/^ws:/, "http:"), { agent: false }, resolve).on("error", reject);
+      const { get } = url.startsWith("wss:") ? https : http;
+      const options = { agent: false, ...trust };
+      get(url.replace(/^ws/, "http"), options, resolve).on("error", reject);
     });
     response.resume();
     expect("status", response.statusCode, 426);
@@ -265,7 +272,7 @@ const checks = {
   },
 
   async version_8_gets_426_and_the_version_to_use() {
-    const ws = new WebSocket(url, { protocolVersion: 8 });
+    const ws = new WebSocket(url, { protocolVersion: 8, ...trust });
     const response = await new Promise((resolve, reject) => {
       ws.on("unexpected-response", (_, response) => resolve(response));
       ws.on("open", () => reject(new Error("the server accepted version 8")));

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import http.client
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -33,15 +34,26 @@ CHECKS: dict[str, Check] = {}
 class Server:
     """The server under test, as the command line describes it."""
 
-    def __init__(self, url: str, max_message: int) -> None:
+    def __init__(self, url: str, max_message: int, ca: str | None) -> None:
         self.url = url
         self.max_message = max_message
+        # Without TLS there is nobody to trust.
+        self.context = ssl.create_default_context(cafile=ca) if ca is not None else None
 
     def connect(self, **options: Any) -> connect:
         # The limit is on what the server sends back; without a keepalive nothing happens that a
         # check did not ask for; without a proxy nobody stands between.
         options = {"compression": None, "max_size": None, "ping_interval": None, **options}
+        if self.context is not None:
+            options["ssl"] = self.context
         return connect(self.url, proxy=None, **options)
+
+    def http_connection(self) -> http.client.HTTPConnection:
+        url = urlsplit(self.url)
+        host, port = url.hostname or "", url.port
+        if self.context is not None:
+            return http.client.HTTPSConnection(host, port, timeout=10, context=self.context)
+        return http.client.HTTPConnection(host, port, timeout=10)
 
 
 def check(function: Check) -> Check:
@@ -274,7 +286,7 @@ async def plain_http_gets_426(server: Server) -> None:
     url = urlsplit(server.url)
 
     def get() -> None:
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        connection = server.http_connection()
         try:
             connection.request("GET", url.path or "/")
             response = connection.getresponse()
@@ -292,7 +304,7 @@ async def plain_http_gets_426(server: Server) -> None:
 @check
 async def version_8_gets_426_and_the_version_to_use(server: Server) -> None:
     url = urlsplit(server.url)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=server.context)
     try:
         writer.write(
             f"GET {url.path or '/'} HTTP/1.1\r\n"
@@ -440,22 +452,22 @@ async def main() -> int:
         action="store_true",
         help="run the checks of a server that accepts permessage-deflate instead",
     )
+    parser.add_argument("--ca", metavar="FILE", help="whom to trust for a wss URL, in PEM")
     options = parser.parse_args()
-    if options.deflate:
-        server = Server(options.url, options.max_message)
-        passed = 0
-        for name, function in DEFLATE_CHECKS.items():
-            passed += await passes(name, function, server, CHECK_SECONDS)
-        failed = len(DEFLATE_CHECKS) - passed
-        print(f"{passed} passed, {failed} failed, 0 skipped")
-        return 1 if failed else 0
     if options.list:
         print("\n".join(CHECKS))
         return 0
     if options.url is None:
         parser.error("the server's URL is missing")
 
-    server = Server(options.url, options.max_message)
+    server = Server(options.url, options.max_message, options.ca)
+    if options.deflate:
+        passed = 0
+        for name, function in DEFLATE_CHECKS.items():
+            passed += await passes(name, function, server, CHECK_SECONDS)
+        failed = len(DEFLATE_CHECKS) - passed
+        print(f"{passed} passed, {failed} failed, 0 skipped")
+        return 1 if failed else 0
     if options.await_going_away:
         name = "a_stopping_server_closes_with_1001"
         return 0 if await passes(name, await_going_away, server, GOING_AWAY_SECONDS) else 1

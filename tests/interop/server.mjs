@@ -3,7 +3,9 @@
 // README.md beside this file has the table of paths; `server.py` is the same server on Python's
 // `websockets`.
 
+import { readFileSync } from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 
@@ -25,6 +27,9 @@ const { values: options } = parseArgs({
   options: {
     listen: { type: "string", default: "127.0.0.1:0" },
     "max-message": { type: "string", default: String(64 * MIB) },
+    // With both it speaks wss.
+    "tls-cert": { type: "string" },
+    "tls-key": { type: "string" },
   },
 });
 const [, host, port] = /^(.*):(\d+)$/.exec(options.listen);
@@ -158,14 +163,22 @@ function webSocketServer(perMessageDeflate) {
 const uncompressed = webSocketServer(false);
 const compressed = webSocketServer(true);
 
-const server = http.createServer((request, response) => {
+function refusePlainHttp(request, response) {
   response.writeHead(426, {
     Upgrade: "websocket",
     Connection: "close, upgrade",
     "Content-Type": "text/plain; charset=utf-8",
   });
   response.end("this server speaks WebSocket\n");
-});
+}
+
+const isSecure = options["tls-cert"] !== undefined;
+const server = isSecure
+  ? https.createServer(
+      { cert: readFileSync(options["tls-cert"]), key: readFileSync(options["tls-key"]) },
+      refusePlainHttp,
+    )
+  : http.createServer(refusePlainHttp);
 
 server.on("upgrade", (request, socket, head) => {
   socket.on("error", () => socket.destroy());
@@ -200,7 +213,8 @@ server.on("upgrade", (request, socket, head) => {
 });
 
 server.listen(Number(port), host, () => {
-  console.log(`listening on ws://${host}:${server.address().port}`);
+  const scheme = isSecure ? "wss" : "ws";
+  console.log(`listening on ${scheme}://${host}:${server.address().port}`);
 });
 
 function shutDown() {

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -217,7 +218,13 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--max-message", type=int, default=64 * MIB, metavar="BYTES")
+    parser.add_argument("--tls-cert", metavar="FILE", help="speak wss with this chain, in PEM")
+    parser.add_argument("--tls-key", metavar="FILE", help="and this key")
     options = parser.parse_args()
+    context = None
+    if options.tls_cert is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.tls_cert, options.tls_key)
     host, _, port = options.listen.rpartition(":")
 
     stop = asyncio.Event()
@@ -234,9 +241,11 @@ async def main() -> None:
         max_size=options.max_message,
         # A keepalive of the peer's would be one more thing that happens to our client.
         ping_interval=None,
+        ssl=context,
     )
     port = server.server.sockets[0].getsockname()[1]
-    print(f"listening on ws://{host}:{port}", flush=True)
+    scheme = "ws" if context is None else "wss"
+    print(f"listening on {scheme}://{host}:{port}", flush=True)
 
     await stop.wait()
     server.close()
