@@ -69,8 +69,9 @@
 //! 4. One call finds at most one event and appends at most one reply.
 //! 5. On the first [`ProtocolError`] the Close frame that is owed is in the output, and the error
 //!    stays.
-//! 6. Messages that the peer sent before its Close are delivered, also while we are closing;
-//!    nothing is delivered after it.
+//! 6. Messages that the peer sent before its Close are delivered, also while we are closing; nothing
+//!    is delivered after it. An adapter whose write fails, because the peer is gone, gives up what it
+//!    has not delivered by then.
 //! 7. Text is UTF-8, and what is not fails at the first byte that shows it.
 //! 8. No public call panics, whatever the bytes and whatever the order of calls.
 //!
