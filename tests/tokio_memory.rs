@@ -15,7 +15,8 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use framewright::frame::{FrameHeader, MaskingKey, Opcode, Rsv, mask};
 use framewright::handshake::ClientRequest;
@@ -526,11 +527,32 @@ impl AsyncWrite for Still {
     }
 }
 
-/// Polls a future once; `None` if it waits.
+/// Polls a future until it is ready, or waits without having woken itself; `None` if it waits.
 fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => Some(outcome),
-        Poll::Pending => None,
+    let mut future = pin!(future);
+    // One for the thread, because timers keep a reference to it.
+    let woken = WOKEN.with(Arc::clone);
+    let waker = Waker::from(Arc::clone(&woken));
+    loop {
+        woken.0.store(false, Ordering::Relaxed);
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return Some(outcome),
+            Poll::Pending if woken.0.load(Ordering::Relaxed) => {}
+            Poll::Pending => return None,
+        }
+    }
+}
+
+thread_local! {
+    static WOKEN: Arc<Woken> = Arc::new(Woken(AtomicBool::new(false)));
+}
+
+/// Whether a task was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
