@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use crate::servers::Protocol;
@@ -69,24 +70,39 @@ impl Client {
 
     /// Sends a binary message of `len` bytes.
     pub(crate) fn send_message(&mut self, len: usize) -> Result<(), Box<dyn Error>> {
-        let mut message = self.payload(len);
-        if self.protocol == Protocol::WebSocket {
-            let key = self.number.wrapping_mul(0x9e37_79b9).to_be_bytes();
-            let mut frame = header(len, MASKED);
-            frame.extend_from_slice(&key);
-            frame.extend(message.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
-            message = frame;
+        Ok(self.stream.write_all(&self.message(len))?)
+    }
+
+    /// Sends a message of `len` bytes, and compares its echo, which may begin before the end.
+    pub(crate) fn exchange(&mut self, len: usize) -> Result<(), Box<dyn Error>> {
+        let message = self.message(len);
+        let mut stream = self.stream.try_clone()?;
+        thread::scope(|scope| {
+            let sending = scope.spawn(move || stream.write_all(&message));
+            let received = self.receive_echo(len);
+            let sent = sending.join().map_err(|_| "the sender panicked")?;
+            received.and(Ok(sent?))
+        })
+    }
+
+    /// Encodes the binary message of `len` bytes that it sends.
+    pub(crate) fn message(&self, len: usize) -> Vec<u8> {
+        let message = self.payload(len);
+        match self.protocol {
+            Protocol::Bytes => message,
+            Protocol::WebSocket => {
+                let key = self.number.wrapping_mul(0x9e37_79b9).to_be_bytes();
+                let mut frame = header(len, MASKED);
+                frame.extend_from_slice(&key);
+                frame.extend(message.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
+                frame
+            }
         }
-        Ok(self.stream.write_all(&message)?)
     }
 
     /// Waits for the echo of the message of `len` bytes, and compares it.
     pub(crate) fn receive_echo(&mut self, len: usize) -> Result<(), Box<dyn Error>> {
-        let mut expected = match self.protocol {
-            Protocol::Bytes => Vec::new(),
-            Protocol::WebSocket => header(len, UNMASKED),
-        };
-        expected.extend(self.payload(len));
+        let expected = self.echo(len);
         let mut received = vec![0; expected.len()];
         self.stream.read_exact(&mut received)?;
         if received == expected {
@@ -94,6 +110,20 @@ impl Client {
         } else {
             Err(format!("the echo of client {} is not what it sent", self.number).into())
         }
+    }
+
+    /// Encodes what comes back for the message of `len` bytes.
+    pub(crate) fn echo(&self, len: usize) -> Vec<u8> {
+        let mut echo = match self.protocol {
+            Protocol::Bytes => Vec::new(),
+            Protocol::WebSocket => header(len, UNMASKED),
+        };
+        echo.extend(self.payload(len));
+        echo
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Bytes that no other client sends.
@@ -133,7 +163,7 @@ const REQUEST: &str = "GET / HTTP/1.1\r\n\
     \r\n";
 
 /// What the key must be answered with, by the same section.
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// No server here takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);

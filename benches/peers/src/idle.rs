@@ -15,7 +15,8 @@ use serde_json::json;
 use crate::client::Client;
 use crate::machine;
 use crate::process::{self, Memory, ServerProcess};
-use crate::servers::{self, SERVERS, Server};
+use crate::servers::{self, Kind, Measured, Server};
+use crate::table;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -32,7 +33,7 @@ pub(crate) struct Options {
     repeat: u32,
 
     /// Only this server; may be given more than once.
-    #[arg(long, value_name = "SERVER", value_parser = crate::server_names())]
+    #[arg(long, value_name = "SERVER", value_parser = crate::names_measured_by(Measured::Idle))]
     only: Vec<String>,
 
     /// Where to write the figures, each repetition of them, as JSON.
@@ -50,12 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     if connections < 2 * WARM_UP {
         return Err(format!("{connections} connections are too few for a figure").into());
     }
-    let mut rows: Vec<Row> = match &options.only[..] {
-        [] => SERVERS.iter().map(Row::new).collect(),
-        names => (names.iter().filter_map(|name| servers::find(name)))
-            .map(Row::new)
-            .collect(),
-    };
+    let measured = servers::measured_by(Measured::Idle, &options.only);
+    let mut rows: Vec<_> = measured.into_iter().map(Row::new).collect();
     // Repetitions outside, servers inside, so that a change of the machine shows in all of them.
     for round in 1..=repeat {
         for row in &mut rows {
@@ -126,7 +123,7 @@ fn limit_connections(wanted: u32) -> Result<u32, Box<dyn Error>> {
 
 /// Measures a server once.
 fn measure(server: &Server, connections: u32, title: &str) -> Result<Figure, Box<dyn Error>> {
-    let process = ServerProcess::start(server)?;
+    let process = ServerProcess::start(server, &["--workers", "two"])?;
     let mut clients = Vec::new();
     let mut progress = Progress::new(title, connections);
     open(&mut clients, WARM_UP, server, &process)?;
@@ -197,7 +194,7 @@ fn settle(process: &ServerProcess) -> Result<Memory, Box<dyn Error>> {
 /// Draws the table, as Markdown, with a column of ratios for each of our own servers.
 fn table(rows: &[Row]) -> String {
     let ours: Vec<_> = (rows.iter())
-        .filter(|row| row.server.name.starts_with("framewright-"))
+        .filter(|row| row.server.kind == Kind::Framewright)
         .collect();
     let mut head = vec!["server".into(), "version".into()];
     head.extend([
@@ -222,33 +219,7 @@ fn table(rows: &[Row]) -> String {
         line.extend(ratios.map(|ratio| format!("{ratio:.2}")));
         lines.push(line);
     }
-    let widths: Vec<_> = (0..lines[0].len())
-        .map(|column| {
-            lines
-                .iter()
-                .map(|line| line[column].len())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut table = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
-            table += &match column {
-                0 | 1 => format!("| {cell:<width$} "),
-                _ => format!("| {cell:>width$} "),
-            };
-        }
-        table += "|\n";
-        if number == 0 {
-            for (column, &width) in widths.iter().enumerate() {
-                let end = if column < 2 { '-' } else { ':' };
-                table += &format!("|-{:-<width$}{end}", "");
-            }
-            table += "|\n";
-        }
-    }
-    table
+    table::draw(&lines, 2)
 }
 
 fn json(rows: &[Row], connections: u32) -> String {

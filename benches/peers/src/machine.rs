@@ -1,7 +1,6 @@
 //! What a figure was measured on, as far as the machine tells.
 
 use std::fs;
-use std::thread;
 
 /// Describes processor and kernel in one line.
 pub(crate) fn describe() -> String {
@@ -10,9 +9,17 @@ pub(crate) fn describe() -> String {
     let model = model.map_or("unknown processor", |it| {
         it.trim_start_matches([' ', '\t', ':'])
     });
-    let cores = thread::available_parallelism().map_or(0, usize::from);
+    // Not `available_parallelism`, which tells of the cores that this thread is kept on.
+    let cores = cpu.lines().filter(|line| line.starts_with("processor"));
+    let cores = cores.count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{model}, {cores} cores, Linux {}", kernel.trim())
+}
+
+/// Returns how many processes were ready to run, on average over 1, 5 and 15 minutes.
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the version of a package that this program was built with.

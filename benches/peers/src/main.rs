@@ -5,10 +5,12 @@
 //! to run each, and its method.
 
 mod client;
+mod echo;
 mod idle;
 mod machine;
 mod process;
 mod servers;
+mod table;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand};
+
+use crate::servers::{Measured, Server, Serving, Workers};
 
 #[derive(Parser)]
 #[command(about = "framewright beside other WebSocket libraries: what each costs.")]
@@ -26,6 +30,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures how much time of a processor a server takes for a message.
+    Echo(echo::Options),
     /// Measures the memory that a server holds for an idle connection.
     Idle(idle::Options),
     /// Runs one of the servers, and prints `listening on ADDR` once it accepts connections.
@@ -35,6 +41,12 @@ enum Command {
         /// Where to listen; port 0 takes any that is free.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
         listen: SocketAddr,
+        /// How many threads tokio's runtime has beside the one that starts it.
+        #[arg(long, value_enum, default_value = "two")]
+        workers: Workers,
+        /// The only core to run on.
+        #[arg(long, value_name = "N")]
+        core: Option<usize>,
     },
 }
 
@@ -51,16 +63,31 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Idle(options) => idle::run(&options),
-        Command::Serve { server, listen } => {
+        Command::Echo(options) => echo::run(&options),
+        Command::Serve {
+            server,
+            listen,
+            workers,
+            core,
+        } => {
             process::die_with_parent()?;
+            core.map_or(Ok(()), process::pin_to_core)?;
             let server = servers::find(&server).ok_or("no such server")?;
-            Ok((server.run)(listen)?)
+            Ok((server.run)(Serving { listen, workers })?)
         }
     }
 }
 
 /// The names of the servers, as values of an argument.
 fn server_names() -> PossibleValuesParser {
-    let values = servers::SERVERS.iter();
-    PossibleValuesParser::new(values.map(|it| PossibleValue::new(it.name).help(it.about)))
+    names_of(servers::SERVERS.iter())
+}
+
+/// The names of the servers that a subcommand measures, as values of an argument.
+fn names_measured_by(subcommand: Measured) -> PossibleValuesParser {
+    names_of(servers::measured_by(subcommand, &[]).into_iter())
+}
+
+fn names_of(servers: impl Iterator<Item = &'static Server>) -> PossibleValuesParser {
+    PossibleValuesParser::new(servers.map(|it| PossibleValue::new(it.name).help(it.about)))
 }

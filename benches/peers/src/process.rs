@@ -5,8 +5,12 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use rustix::process::{Resource, Rlimit, Signal};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::servers::Server;
 
@@ -19,9 +23,12 @@ pub(crate) struct ServerProcess {
 
 impl ServerProcess {
     /// Runs this program as `server`, and waits until it accepts connections.
-    pub(crate) fn start(server: &Server) -> Result<Self, Box<dyn Error>> {
+    ///
+    /// `options` are those of the subcommand `serve`.
+    pub(crate) fn start(server: &Server, options: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", server.name, "--listen", "127.0.0.1:0"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -58,6 +65,12 @@ impl ServerProcess {
             anonymous: bytes("Anonymous:")?,
             resident: bytes("Rss:")?,
         })
+    }
+
+    /// Reads how much time of processors all threads of the process took, in user and kernel.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        Ok(clock_getcpuclockid(pid)?.now()?.into())
     }
 
     /// Counts the files, and so the sockets, that the process holds.
@@ -110,4 +123,11 @@ pub(crate) fn raise_file_limit() -> io::Result<u64> {
 /// Where huge pages are on for everybody, a figure would be that of the page size.
 pub(crate) fn disable_huge_pages() -> io::Result<()> {
     Ok(rustix::thread::disable_transparent_huge_pages(true)?)
+}
+
+/// Keeps this thread, and those that it starts, on one core.
+pub(crate) fn pin_to_core(core: usize) -> io::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    Ok(sched_setaffinity(None, &cores)?)
 }

@@ -1,7 +1,6 @@
 //! fastwebsockets over hyper's upgrade: its `echo_server` example.
 
 use std::io;
-use std::net::SocketAddr;
 
 use fastwebsockets::upgrade::{self, UpgradeFut};
 use fastwebsockets::{FragmentCollector, OpCode, WebSocketError};
@@ -12,8 +11,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
-pub(crate) fn serve(listen: SocketAddr) -> io::Result<()> {
-    super::runtime::serve(listen, async |stream| {
+use super::Serving;
+
+pub(crate) fn serve(serving: Serving) -> io::Result<()> {
+    super::runtime::serve(serving, async |stream| {
         let connection = http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service_fn(upgrade))
             .with_upgrades();

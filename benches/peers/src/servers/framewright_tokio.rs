@@ -3,14 +3,15 @@
 //! The echo of its README.
 
 use std::io;
-use std::net::SocketAddr;
 
 use framewright::Event;
 use framewright::tokio::{Error, accept};
 use tokio::net::TcpStream;
 
-pub(crate) fn serve(listen: SocketAddr) -> io::Result<()> {
-    super::runtime::serve(listen, async |stream| drop(echo(stream).await))
+use super::Serving;
+
+pub(crate) fn serve(serving: Serving) -> io::Result<()> {
+    super::runtime::serve(serving, async |stream| drop(echo(stream).await))
 }
 
 async fn echo(stream: TcpStream) -> Result<(), Error> {

@@ -4,13 +4,14 @@
 //! one that is read into lives on the worker's stack.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-pub(crate) fn serve(listen: SocketAddr) -> io::Result<()> {
-    super::runtime::serve(listen, async |stream| drop(echo(stream).await))
+use super::Serving;
+
+pub(crate) fn serve(serving: Serving) -> io::Result<()> {
+    super::runtime::serve(serving, async |stream| drop(echo(stream).await))
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

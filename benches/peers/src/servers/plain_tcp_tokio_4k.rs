@@ -3,13 +3,14 @@
 //! How most people write it first: the buffer lives across an await, so every task has one.
 
 use std::io;
-use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(crate) fn serve(listen: SocketAddr) -> io::Result<()> {
-    super::runtime::serve(listen, async |stream| drop(echo(stream).await))
+use super::Serving;
+
+pub(crate) fn serve(serving: Serving) -> io::Result<()> {
+    super::runtime::serve(serving, async |stream| drop(echo(stream).await))
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

@@ -3,14 +3,15 @@
 //! Its `echo-server` example, without the split that it does for `forward`, which takes more memory.
 
 use std::io;
-use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 
-pub(crate) fn serve(listen: SocketAddr) -> io::Result<()> {
-    super::runtime::serve(listen, async |stream| drop(echo(stream).await))
+use super::Serving;
+
+pub(crate) fn serve(serving: Serving) -> io::Result<()> {
+    super::runtime::serve(serving, async |stream| drop(echo(stream).await))
 }
 
 async fn echo(stream: TcpStream) -> Result<(), Error> {
