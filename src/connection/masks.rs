@@ -23,6 +23,7 @@ pub trait MaskSource: fmt::Debug + Send + Sync {
 pub(super) fn next_key(source: Option<&mut (dyn MaskSource + 'static)>) -> MaskingKey {
     match source {
         Some(source) => source.next_key(),
-        None => MaskingKey::new(rand::random()),
+        // One number, because four bytes would take a word of the generator each.
+        None => MaskingKey::new(rand::random::<u32>().to_ne_bytes()),
     }
 }

@@ -157,37 +157,18 @@ impl Connection {
         output: &mut SendBuffer,
     ) -> Result<bool, ProtocolError> {
         input.end_event();
-        let arrived = input.take_arrived();
-        if arrived {
-            self.deadlines.bytes_received();
-        }
-        if self.state == State::Closed {
-            return self.drain(input);
-        }
-        match receiver::find_event(
-            self.role,
-            &self.config,
-            self.extension.as_deref_mut(),
-            input,
-        ) {
-            Ok(None) => {
-                if arrived && input.is_in_message() {
-                    // A long message that is still coming is not idleness.
+        if self.state != State::Closed {
+            match receiver::find_whole(self.role, &self.config, input) {
+                Ok(true) => {
+                    self.note_arrival(input);
                     self.deadlines.message_passed();
+                    return Ok(true);
                 }
-                Ok(false)
-            }
-            Ok(Some(what)) => {
-                self.react(what, input, output);
-                Ok(true)
-            }
-            Err(error) => {
-                self.fail(error, output);
-                // 7.1.7: "An endpoint MUST NOT continue to attempt to process data".
-                self.drained_len += input.discard() as u64;
-                Err(error)
+                Ok(false) => {}
+                Err(error) => return self.refuse(error, input, output),
             }
         }
+        self.advance_further(input, output)
     }
 
     /// Finds and returns the next event: [`advance`](Self::advance) and [`RecvBuffer::event`] in
@@ -462,12 +443,17 @@ impl Connection {
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.require_open()?;
-        let encoding = Encoding {
-            extension: self.extension.as_deref_mut(),
-            compression: Compression::Auto,
-        };
-        self.sender
-            .message(self.role, kind, payload, encoding, output)?;
+        if self.extension.is_none() {
+            self.sender
+                .plain_message(self.role, kind, payload, output)?;
+        } else {
+            let encoding = Encoding {
+                extension: self.extension.as_deref_mut(),
+                compression: Compression::Auto,
+            };
+            self.sender
+                .message(self.role, kind, payload, encoding, output)?;
+        }
         self.deadlines.message_passed();
         Ok(())
     }
@@ -481,8 +467,62 @@ impl Connection {
         }
     }
 
-    /// Replies to what was located, and notes it.
+    /// Finds the next event, be it what it may.
+    ///
+    /// A function of its own, so that the short way has no registers to save for the long one.
+    #[inline(never)]
+    fn advance_further(
+        &mut self,
+        input: &mut RecvBuffer,
+        output: &mut SendBuffer,
+    ) -> Result<bool, ProtocolError> {
+        let arrived = self.note_arrival(input);
+        if self.state == State::Closed {
+            return self.drain(input);
+        }
+        let extension = self.extension.as_deref_mut();
+        match receiver::find_event(self.role, &self.config, extension, input) {
+            Ok(None) => {
+                if arrived && input.is_in_message() {
+                    // A long message that is still coming is not idleness.
+                    self.deadlines.message_passed();
+                }
+                Ok(false)
+            }
+            Ok(Some(what)) => {
+                self.react(what, input, output);
+                Ok(true)
+            }
+            Err(error) => self.refuse(error, input, output),
+        }
+    }
+
+    /// Notes that bytes arrived since the last time, if they did.
     #[inline]
+    fn note_arrival(&mut self, input: &mut RecvBuffer) -> bool {
+        let arrived = input.take_arrived();
+        if arrived {
+            self.deadlines.bytes_received();
+        }
+        arrived
+    }
+
+    /// Fails the connection because of what was received.
+    #[cold]
+    fn refuse(
+        &mut self,
+        error: ProtocolError,
+        input: &mut RecvBuffer,
+        output: &mut SendBuffer,
+    ) -> Result<bool, ProtocolError> {
+        self.note_arrival(input);
+        self.fail(error, output);
+        // 7.1.7: "An endpoint MUST NOT continue to attempt to process data".
+        self.drained_len += input.discard() as u64;
+        Err(error)
+    }
+
+    /// Replies to what was located, and notes it.
     fn react(&mut self, what: What, input: &RecvBuffer, output: &mut SendBuffer) {
         match what {
             What::Text | What::Binary | What::Chunk { .. } => self.deadlines.message_passed(),

@@ -15,8 +15,33 @@ use crate::extension::Extension;
 use crate::frame::{CloseFrame, FrameHeader, Opcode, Rsv};
 use crate::message::MessageKind;
 
-/// Finds the next event in `input`; `None` if it needs more bytes.
+/// Finds a message that is whole in the window, in one frame that breaks no rule of [`begin_frame`]:
+/// the commonest, for which nothing need be remembered. Where it is `false`, [`find_event`] has the say.
 #[inline]
+pub(super) fn find_whole(
+    role: Role,
+    config: &Config,
+    input: &mut RecvBuffer,
+) -> Result<bool, ProtocolError> {
+    if !input.is_between_messages()
+        || config.max_fragments == 0
+        || config.delivery != Delivery::Messages
+    {
+        return Ok(false);
+    }
+    let Some((header, header_len)) = input.front().and_then(FrameHeader::read_plain) else {
+        return Ok(false);
+    };
+    if header.mask.is_some() != (role == Role::Server)
+        || header.payload_len > config.max_frame_len
+        || header.payload_len > config.max_message_len
+    {
+        return Ok(false);
+    }
+    input.gather_whole(&header, header_len)
+}
+
+/// Finds the next event in `input`; `None` if it needs more bytes.
 pub(super) fn find_event(
     role: Role,
     config: &Config,
@@ -31,11 +56,6 @@ pub(super) fn find_event(
             let Some(header) = FrameHeader::decode(input.unread())? else {
                 return Ok(None);
             };
-            if is_plain(role, config, &header, input)
-                && let Some(what) = input.gather_whole(&header)?
-            {
-                return Ok(Some(what));
-            }
             begin_frame(role, config, claimed, header, input)?;
         }
         let decoding = Decoding {
@@ -53,20 +73,6 @@ pub(super) fn find_event(
             return Ok(Some(what));
         }
     }
-}
-
-/// Whether a header is one that breaks no rule of [`begin_frame`], and is a whole message: the
-/// commonest, for which nothing need be remembered. Whatever else it is, that function judges.
-#[inline]
-fn is_plain(role: Role, config: &Config, header: &FrameHeader, input: &RecvBuffer) -> bool {
-    header.fin
-        && matches!(header.opcode, Opcode::Text | Opcode::Binary)
-        && header.rsv.is_empty()
-        && header.mask.is_some() == (role == Role::Server)
-        && header.payload_len <= config.max_frame_len.min(config.max_message_len)
-        && config.max_fragments > 0
-        && config.delivery == Delivery::Messages
-        && !input.is_in_message()
 }
 
 /// Judges a header and opens the frame, and the message that it may begin.

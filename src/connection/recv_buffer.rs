@@ -306,6 +306,19 @@ impl RecvBuffer {
         core::mem::take(&mut self.arrived)
     }
 
+    /// Whether the next byte is a header's, and no message is under way.
+    #[inline]
+    pub(super) const fn is_between_messages(&self) -> bool {
+        self.frame.is_none() && !self.is_in_message()
+    }
+
+    /// Returns as many bytes as a header may have from the front of what was received; those that did
+    /// not arrive are any. `None` near the end of the window.
+    #[inline]
+    pub(super) fn front(&self) -> Option<&[u8; FrameHeader::MAX_LEN]> {
+        self.window.get(self.head..)?.first_chunk()
+    }
+
     /// Whether a message has begun and not ended.
     #[inline]
     pub(super) const fn is_in_message(&self) -> bool {

@@ -74,8 +74,23 @@ impl Sender {
         self.masks = Some(masks);
     }
 
-    /// Sends a whole message.
+    /// Sends a whole message as it is.
     #[inline]
+    pub(super) fn plain_message(
+        &mut self,
+        role: Role,
+        kind: MessageKind,
+        payload: &[u8],
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        if self.unfinished.is_some() {
+            return Err(SendError::MessageUnfinished);
+        }
+        self.frame(role, opcode_of(kind), true, payload, output);
+        Ok(())
+    }
+
+    /// Sends a whole message, encoded if that is worth it.
     pub(super) fn message(
         &mut self,
         role: Role,
@@ -93,8 +108,7 @@ impl Sender {
         {
             return Ok(());
         }
-        self.frame(role, opcode_of(kind), true, payload, output);
-        Ok(())
+        self.plain_message(role, kind, payload, output)
     }
 
     /// Sends a whole message, a long one without copying where it need not be masked.
@@ -340,10 +354,10 @@ impl Sender {
 }
 
 /// Appends a frame, its payload masked as the header says.
-#[inline]
+#[inline(always)]
 fn append_frame(header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
     let output = output.tail();
-    output.reserve(FrameHeader::MAX_LEN + payload.len());
+    output.reserve(FrameHeader::STORED_LEN + payload.len());
     header.encode(output);
     match header.mask {
         Some(key) => mask_into(output, payload, key),

@@ -31,6 +31,9 @@ impl FrameHeader {
     /// The longest header: two bytes, eight of extended length and a masking key.
     pub const MAX_LEN: usize = 14;
 
+    /// The room that [`encode`](Self::encode) takes at most: it writes more than it keeps.
+    pub(crate) const STORED_LEN: usize = 16;
+
     /// Decodes a header from the front of `bytes`; `None` if it needs more of them.
     ///
     /// A rule is judged as soon as the byte that breaks it is there. On success the header took
@@ -108,6 +111,44 @@ impl FrameHeader {
         }))
     }
 
+    /// Reads the header of a message in one frame of less than 64 KiB without reserved bits, as most
+    /// are, and its length; `None` for any other, which [`decode`](Self::decode) judges.
+    ///
+    /// Of `bytes` only the header's own are looked at.
+    #[inline]
+    pub(crate) fn read_plain(bytes: &[u8; Self::MAX_LEN]) -> Option<(Self, usize)> {
+        let opcode = match bytes[0] {
+            FIN_TEXT => Opcode::Text,
+            FIN_BINARY => Opcode::Binary,
+            _ => return None,
+        };
+        let (payload_len, len) = match bytes[1] & PAYLOAD_LEN {
+            LEN_64 => return None,
+            LEN_16 => {
+                let payload_len = u16::from_be_bytes([bytes[2], bytes[3]]);
+                if u64::from(payload_len) <= MAX_CONTROL_PAYLOAD_LEN {
+                    return None;
+                }
+                (payload_len, 4)
+            }
+            payload_len => (u16::from(payload_len), 2),
+        };
+        let (mask, len) = if bytes[1] & MASK == 0 {
+            (None, len)
+        } else {
+            let key = [bytes[len], bytes[len + 1], bytes[len + 2], bytes[len + 3]];
+            (Some(MaskingKey::new(key)), len + 4)
+        };
+        let header = Self {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode,
+            mask,
+            payload_len: u64::from(payload_len),
+        };
+        Some((header, len))
+    }
+
     /// Appends the header to `output`.
     ///
     /// It writes what it is told, so that tests can write what no peer should; a `payload_len`
@@ -115,7 +156,9 @@ impl FrameHeader {
     #[inline]
     pub fn encode(&self, output: &mut Vec<u8>) {
         let (bytes, len) = self.to_bytes();
-        output.extend_from_slice(&bytes[..len]);
+        // All of them and then less, because copying a slice of any length is a call.
+        output.extend_from_slice(&bytes);
+        output.truncate(output.len() - bytes.len() + len);
     }
 
     /// Returns the number of bytes that the header takes: 2 to 14.
@@ -129,27 +172,28 @@ impl FrameHeader {
         2 + extended + if self.mask.is_some() { 4 } else { 0 }
     }
 
-    /// Returns the header's bytes and how many of them count.
+    /// Returns the header's bytes, and how many of them count.
+    ///
+    /// They are put together in a register, because stores of a byte or two that are loaded as a whole
+    /// right after hold the processor up.
     #[inline]
-    pub(crate) fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
-        let mut bytes = [0; Self::MAX_LEN];
+    pub(crate) const fn to_bytes(self) -> ([u8; Self::STORED_LEN], usize) {
+        let fin = if self.fin { FIN } else { 0 };
+        let mask = if self.mask.is_some() { MASK } else { 0 };
         let short_len = short_len_for(self.payload_len);
-        bytes[0] = if self.fin { FIN } else { 0 } | self.rsv.0 | self.opcode.bits();
-        bytes[1] = if self.mask.is_some() { MASK } else { 0 } | short_len;
-        let mut len = 2;
-        let extended = self.payload_len.to_be_bytes();
-        let extended = match short_len {
-            LEN_16 => &extended[6..],
-            LEN_64 => &extended[..],
-            _ => &[],
+        let first = [fin | self.rsv.0 | self.opcode.bits(), mask | short_len];
+        let extended_len = self.payload_len.swap_bytes();
+        let (extended_len, mut len) = match short_len {
+            LEN_16 => (extended_len >> 48, 4),
+            LEN_64 => (extended_len, 10),
+            _ => (0, 2),
         };
-        bytes[len..len + extended.len()].copy_from_slice(extended);
-        len += extended.len();
+        let mut bits = u16::from_le_bytes(first) as u128 | (extended_len as u128) << 16;
         if let Some(key) = self.mask {
-            bytes[len..len + 4].copy_from_slice(&key.bytes());
+            bits |= (u32::from_le_bytes(key.bytes()) as u128) << (8 * len);
             len += 4;
         }
-        (bytes, len)
+        (bits.to_le_bytes(), len)
     }
 }
 
@@ -220,6 +264,8 @@ const fn short_len_for(payload_len: u64) -> u8 {
 pub(crate) const MAX_CONTROL_PAYLOAD_LEN: u64 = 125;
 
 const FIN: u8 = 0b1000_0000;
+const FIN_TEXT: u8 = FIN | Opcode::Text.bits();
+const FIN_BINARY: u8 = FIN | Opcode::Binary.bits();
 const RSV: u8 = 0b0111_0000;
 const OPCODE: u8 = 0b0000_1111;
 const MASK: u8 = 0b1000_0000;

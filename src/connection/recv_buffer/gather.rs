@@ -13,21 +13,25 @@ use crate::message::MessageKind;
 use crate::utf8::is_utf8;
 
 impl RecvBuffer {
-    /// Takes a message of one frame, if all of it is in the window, and returns what was located.
-    #[inline]
+    /// Takes a message of one frame if all of it is in the window; `true` if so, and it is located.
+    ///
+    /// The header may come from [`front`](Self::front), because nothing is taken that did not arrive.
+    #[inline(always)]
     pub(in crate::connection) fn gather_whole(
         &mut self,
         header: &FrameHeader,
-    ) -> Result<Option<What>, ProtocolError> {
-        let start = self.head + header.encoded_len();
-        let there = self.tail.saturating_sub(start);
-        let Ok(len) = usize::try_from(header.payload_len) else {
-            return Ok(None);
+        header_len: usize,
+    ) -> Result<bool, ProtocolError> {
+        let arrived = &mut self.window[self.head..self.tail];
+        let Ok(payload_len) = usize::try_from(header.payload_len) else {
+            return Ok(false);
         };
-        if len > there {
-            return Ok(None);
-        }
-        let payload = &mut self.window[start..start + len];
+        let Some(payload) = arrived
+            .get_mut(header_len..)
+            .and_then(|rest| rest.get_mut(..payload_len))
+        else {
+            return Ok(false);
+        };
         unmask(payload, header.mask, 0);
         let what = if header.opcode == Opcode::Text {
             if !is_utf8(payload) {
@@ -37,9 +41,9 @@ impl RecvBuffer {
         } else {
             What::Binary
         };
-        self.head = start;
-        self.locate(what, len);
-        Ok(Some(what))
+        self.head += header_len;
+        self.locate(what, payload_len);
+        Ok(true)
     }
 
     /// Takes what has come of the payload of a control frame, or of a message in one frame, in the
