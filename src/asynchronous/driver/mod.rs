@@ -3,6 +3,8 @@
 //! Every method polls, and keeps what it has come to in the value: a future over it may be dropped
 //! at any point. It reads, writes and waits; every rule is the core's.
 
+mod teardown;
+
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -13,7 +15,7 @@ use super::pool::{Input, Output};
 use super::tasks::{Party, Tasks};
 use super::transport::{Timer, Transport};
 use crate::adapter::{Error, Fed, WRITTEN_LEN, is_due, write_patience};
-use crate::connection::{Connection, End, SendBuffer, State, Teardown};
+use crate::connection::{Connection, SendBuffer, State, Teardown};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
 
@@ -228,14 +230,6 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Closes without reading: what is queued is written, and the peer's answer is for a reader.
-    pub(super) fn poll_abandon(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let _ = ready!(self.poll_flush(u64::MAX, cx));
-        // Whether it shuts down well changes nothing.
-        let _ = self.transport.poll_shutdown(cx);
-        Poll::Ready(self.abandon())
-    }
-
     /// Queues what `send` appends.
     pub(super) fn queue(
         &mut self,
@@ -259,12 +253,6 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Gives up the transport, if it is not given up yet, and returns how the connection ended.
-    pub(super) fn abandon(&mut self) -> End {
-        self.phase = Phase::TornDown;
-        self.connection.transport_failed()
-    }
-
     /// Does what is due of the closing handshake where nobody reads that would do it.
     pub(super) fn poll_close_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.connection.next_deadline();
@@ -272,10 +260,6 @@ impl<T: Transport> Driver<T> {
         self.connection
             .handle_timeout(T::Timer::now(), self.output.get());
         Poll::Ready(())
-    }
-
-    pub(super) fn is_torn_down(&self) -> bool {
-        self.phase == Phase::TornDown
     }
 
     /// Whether more waits to be written than may be added to.
@@ -515,72 +499,6 @@ impl<T: Transport> Driver<T> {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn begin_tear_down(&mut self, error: Option<ProtocolError>) {
-        self.phase = Phase::TearingDown {
-            error,
-            is_shut: false,
-        };
-        // What is owed leaves within the patience of the closing handshake, not that of a write.
-        self.write_deadline = None;
-    }
-
-    /// Closes the transport as the core says, after which nothing is read or written.
-    ///
-    /// What fails now changes nothing for the caller: the connection is over.
-    fn poll_tear_down(&mut self, input: &mut Input, cx: &mut Context<'_>) -> Poll<()> {
-        while let Phase::TearingDown { error, is_shut } = self.phase {
-            if self.calls >= MOST_CALLS {
-                self.calls = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let is_written = match self.poll_write(cx) {
-                Poll::Ready(Ok(())) => true,
-                Poll::Ready(Err(_)) => break,
-                Poll::Pending => false,
-            };
-            match self.connection.teardown() {
-                Teardown::AwaitEof => {}
-                Teardown::ShutDown => {
-                    if is_written && !is_shut && self.transport.poll_shutdown(cx).is_ready() {
-                        let is_shut = true;
-                        self.phase = Phase::TearingDown { error, is_shut };
-                    }
-                }
-                Teardown::NotYet | Teardown::Drop => {
-                    if !is_written {
-                        input.rest();
-                        if self.poll_patience(cx).is_pending() {
-                            return Poll::Pending;
-                        }
-                    }
-                    break;
-                }
-            }
-            match self.poll_fill(input, cx) {
-                // It only counts, and repeats the error that is known.
-                Poll::Ready(Ok(())) => {
-                    let _ = self.connection.advance(input.get(), self.output.get());
-                }
-                Poll::Ready(Err(_)) => break,
-                Poll::Pending => {
-                    input.rest();
-                    self.output.rest();
-                    if ready!(self.poll_deadlines(cx)).is_err() {
-                        break;
-                    }
-                }
-            }
-        }
-        if self.phase != Phase::TornDown {
-            let _ = self.transport.poll_shutdown(cx);
-            self.phase = Phase::TornDown;
-        }
-        input.rest();
-        self.output.rest();
-        Poll::Ready(())
     }
 }
 
