@@ -484,6 +484,80 @@ fn an_outbox_that_is_full_gives_the_reply_back_until_the_adapter_has_written() {
     });
 }
 
+#[test]
+fn a_long_payload_that_is_sent_back_is_not_copied() {
+    /// Reads what it is given, and notes from where it is written.
+    struct Witness {
+        input: io::Cursor<Vec<u8>>,
+        written: Arc<Mutex<Vec<(usize, Vec<u8>)>>>,
+    }
+
+    impl Read for Witness {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.input.read(room)
+        }
+    }
+
+    impl Write for Witness {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.written.lock().unwrap();
+            written.push((bytes.as_ptr().addr(), bytes.to_vec()));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    bounded(|| {
+        let long = "a long message ".repeat(20_000);
+        for role in [Role::Server, Role::Client] {
+            let peer = match role {
+                Role::Server => Role::Client,
+                Role::Client => Role::Server,
+            };
+            let mut input = frame(peer, Opcode::Text, true, long.as_bytes());
+            input.extend(frame(peer, Opcode::Ping, true, b""));
+            let written = Arc::default();
+            let stream = Witness {
+                input: io::Cursor::new(input),
+                written: Arc::clone(&written),
+            };
+            let mut config = Config::default();
+            config.write_high_water = 1 << 20;
+            let mut socket = from_parts(role, config, Plain(stream), b"");
+            let (event, mut outbox) = socket.recv_event().unwrap().unwrap();
+            let Event::Text(text) = event else {
+                panic!("{event:?}");
+            };
+            let start = text.as_ptr().addr();
+            outbox.feed_text(text).unwrap();
+            outbox.feed_binary(&text.as_bytes()[100_000..]).unwrap();
+            outbox.feed_text("short").unwrap();
+            assert!(socket.recv_event().unwrap().is_some(), "the Ping");
+            let written = written.lock().unwrap();
+            let places: Vec<usize> = written.iter().map(|(place, _)| *place).collect();
+            let bytes: Vec<u8> = written
+                .iter()
+                .flat_map(|(_, bytes)| bytes.clone())
+                .collect();
+            match role {
+                Role::Server => {
+                    assert!(places.contains(&start) && places.contains(&(start + 100_000)));
+                    let mut expected = frame(role, Opcode::Text, true, long.as_bytes());
+                    let part = &long.as_bytes()[100_000..];
+                    expected.extend(frame(role, Opcode::Binary, true, part));
+                    expected.extend(frame(role, Opcode::Text, true, b"short"));
+                    assert!(bytes.starts_with(&expected));
+                }
+                // 5.3: what a client sends is masked, which takes a copy.
+                Role::Client => assert!(!places.contains(&start)),
+            }
+        }
+    });
+}
+
 // -- The opening handshake ------------------------------------------------------------------------
 
 #[test]

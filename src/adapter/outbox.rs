@@ -3,10 +3,12 @@
 //! Appends to the output while the event still borrows the input. It writes nothing: the adapter
 //! does, when the input is exhausted or enough waits.
 
+use bytes::Bytes;
+
 use crate::connection::{Compression, Connection, PreparedMessage, SendBuffer};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
-use crate::message::{Message, MessageKind};
+use crate::message::{Message, MessageKind, Utf8Bytes};
 
 /// Takes the replies to an event, which leave together when the adapter is about to wait.
 ///
@@ -15,15 +17,28 @@ use crate::message::{Message, MessageKind};
 /// [`write_high_water`](crate::Config::write_high_water) bytes waiting they say
 /// [`BufferFull`](SendError::BufferFull); a [`Message`] that is to be tried again is cloned before,
 /// which shares its payload.
+///
+/// A long payload that is the event's own, or a part of it, is passed on without a copy, as an echo
+/// or a relay does.
 #[derive(Debug)]
 pub struct Outbox<'a> {
     connection: &'a mut Connection,
     output: &'a mut SendBuffer,
+    /// The payload of the event if it is long, else empty.
+    received: &'a Bytes,
 }
 
 impl<'a> Outbox<'a> {
-    pub(crate) const fn new(connection: &'a mut Connection, output: &'a mut SendBuffer) -> Self {
-        Self { connection, output }
+    pub(crate) const fn new(
+        connection: &'a mut Connection,
+        output: &'a mut SendBuffer,
+        received: &'a Bytes,
+    ) -> Self {
+        Self {
+            connection,
+            output,
+            received,
+        }
     }
 
     /// Queues a text message.
@@ -32,8 +47,15 @@ impl<'a> Outbox<'a> {
     ///
     /// [`BufferFull`](SendError::BufferFull), and those of
     /// [`Connection::send_text`].
+    #[inline]
     pub fn feed_text(&mut self, text: &str) -> Result<(), SendError> {
         self.require_room()?;
+        if self.is_received(text.as_bytes()) {
+            let text = Utf8Bytes::from_validated(self.received.slice_ref(text.as_bytes()));
+            return self
+                .connection
+                .send_message(Message::Text(text), self.output);
+        }
         self.connection.send_text(text, self.output)
     }
 
@@ -43,8 +65,15 @@ impl<'a> Outbox<'a> {
     ///
     /// [`BufferFull`](SendError::BufferFull), and those of
     /// [`Connection::send_binary`].
+    #[inline]
     pub fn feed_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
         self.require_room()?;
+        if self.is_received(data) {
+            let data = self.received.slice_ref(data);
+            return self
+                .connection
+                .send_message(Message::Binary(data), self.output);
+        }
         self.connection.send_binary(data, self.output)
     }
 
@@ -127,6 +156,17 @@ impl<'a> Outbox<'a> {
         self.output.len()
     }
 
+    /// Whether `payload` is within that of the event, and that is long.
+    #[inline]
+    fn is_received(&self, payload: &[u8]) -> bool {
+        if self.received.is_empty() {
+            return false;
+        }
+        let (whole, part) = (self.received.as_ptr_range(), payload.as_ptr_range());
+        whole.start <= part.start && part.end <= whole.end
+    }
+
+    #[inline]
     fn require_room(&self) -> Result<(), SendError> {
         if self.output.len() > self.connection.config().write_high_water {
             Err(SendError::BufferFull)

@@ -94,9 +94,12 @@ impl<T: Transport> WebSocket<T> {
         if !poll_fn(|cx| self.poll_advance(Replies::Follow, cx)).await? {
             return Ok(None);
         }
-        let outbox = Outbox::new(&mut self.driver.connection, self.driver.output.get());
-        let event = self.input.peek().and_then(|input| input.event());
-        Ok(event.map(|event| (event, outbox)))
+        let Some(input) = self.input.peek() else {
+            return Ok(None);
+        };
+        let output = self.driver.output.get();
+        let outbox = Outbox::new(&mut self.driver.connection, output, input.whole());
+        Ok(input.event().map(|event| (event, outbox)))
     }
 
     /// Queues a message.

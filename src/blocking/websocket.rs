@@ -139,7 +139,8 @@ impl<S: Stream> WebSocket<S> {
         if !self.advance()? {
             return Ok(None);
         }
-        let outbox = Outbox::new(&mut self.connection, &mut self.output);
+        let received = self.input.whole();
+        let outbox = Outbox::new(&mut self.connection, &mut self.output, received);
         Ok(self.input.event().map(|event| (event, outbox)))
     }
 

@@ -6,6 +6,8 @@
 //!
 //! RFC 6455, sections 5.4 and 8.1.
 
+use bytes::Bytes;
+
 use super::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Step;
@@ -34,6 +36,10 @@ pub(super) struct Assembler {
     filled: usize,
     /// How many of them are unmasked and, in a text, validated.
     processed: usize,
+    /// The message that is whole, if it is long: it can be passed on without a copy.
+    ///
+    /// INVARIANT: where it is not empty, `filled` is zero.
+    whole: Bytes,
 }
 
 /// Whether an extension encoded a message.
@@ -56,6 +62,7 @@ impl Assembler {
             bytes: Vec::new(),
             filled: 0,
             processed: 0,
+            whole: Bytes::new(),
         }
     }
 
@@ -174,6 +181,9 @@ impl Assembler {
         if self.kind == Some(MessageKind::Text) && !self.utf8.is_complete() {
             return Err(ProtocolError::TextNotUtf8);
         }
+        if self.filled > RETAINED_LEN {
+            self.whole = Bytes::from(self.take_bytes());
+        }
         Ok(self.kind.take())
     }
 
@@ -182,13 +192,17 @@ impl Assembler {
     pub(super) fn spare_mut(&mut self, len: usize) -> &mut [u8] {
         let spare_len = self.bytes.len() - self.filled;
         if spare_len < len.min(LEAST_SPARE) {
-            // The buffer at least doubles, so that growing moves each byte a few times at most,
-            // however little each read brings; and a little more where that is all there will be.
-            let growth = self.filled.max(LEAST_GROWTH);
-            let is_last = len <= growth.saturating_add(LEAST_GROWTH);
-            let end = self.filled + if is_last { len } else { growth };
-            self.bytes.reserve_exact(end - self.bytes.len());
-            self.bytes.resize(end, 0);
+            if self.bytes.capacity() - self.filled < len.min(LEAST_SPARE) {
+                // The buffer at least doubles, so that growing moves each byte a few times at most,
+                // however little each read brings; and a little more where that is all there will be.
+                let growth = self.filled.max(LEAST_GROWTH);
+                let is_last = len <= growth.saturating_add(LEAST_GROWTH);
+                let end = self.filled + if is_last { len } else { growth };
+                self.bytes.reserve_exact(end - self.bytes.len());
+            }
+            // Only what the next read may fill, which is then in the cache when it does.
+            let end = self.filled + len.min(LONGEST_READ);
+            self.bytes.resize(end.min(self.bytes.capacity()), 0);
         }
         let end = self.bytes.len().min(self.filled.saturating_add(len));
         &mut self.bytes[self.filled..end]
@@ -199,8 +213,8 @@ impl Assembler {
         self.filled = self.filled.saturating_add(len).min(self.bytes.len());
     }
 
-    /// Moves the bytes out.
-    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+    /// Moves the bytes out, with whatever room there is behind them.
+    fn take_bytes(&mut self) -> Vec<u8> {
         let mut bytes = core::mem::take(&mut self.bytes);
         bytes.truncate(self.filled);
         self.filled = 0;
@@ -208,10 +222,29 @@ impl Assembler {
         bytes
     }
 
-    /// Forgets the bytes; the memory of a long message is given back.
+    /// Takes the message: a long one is moved out, of a short one the memory stays.
+    pub(super) fn take_message(&mut self) -> Bytes {
+        if !self.whole.is_empty() {
+            return core::mem::take(&mut self.whole);
+        }
+        // A buffer grows by doubling, so it may have more room than it needs.
+        let message = if self.filled < MOVED_LEN || self.filled < self.bytes.capacity() / 2 {
+            Bytes::copy_from_slice(self.bytes())
+        } else {
+            Bytes::from(self.take_bytes())
+        };
+        self.release();
+        message
+    }
+
+    /// Forgets the message; the memory of a short one stays.
+    #[inline]
     pub(super) fn release(&mut self) {
         self.filled = 0;
         self.processed = 0;
+        if !self.whole.is_empty() {
+            self.whole = Bytes::new();
+        }
         if self.bytes.capacity() > RETAINED_LEN {
             self.bytes = Vec::new();
         }
@@ -223,6 +256,7 @@ impl Assembler {
             self.filled = 0;
             self.processed = 0;
             self.bytes = Vec::new();
+            self.whole = Bytes::new();
         }
     }
 
@@ -252,7 +286,16 @@ impl Assembler {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.filled]
+        if self.whole.is_empty() {
+            &self.bytes[..self.filled]
+        } else {
+            &self.whole
+        }
+    }
+
+    /// Returns the message that is whole, if it is long.
+    pub(super) const fn whole(&self) -> &Bytes {
+        &self.whole
     }
 }
 
@@ -266,6 +309,11 @@ const LEAST_SPARE: usize = 4 << 10;
 /// How much a step of decoding may yield.
 const LONGEST_STEP: usize = 64 << 10;
 
-/// A buffer up to this size is kept for the next message that is not in the window, until the
-/// connection is parked.
-const RETAINED_LEN: usize = 256 << 10;
+/// How much a read may bring. More is not in the cache any more when the kernel fills it.
+const LONGEST_READ: usize = 256 << 10;
+
+/// A message of at least this length is moved out rather than copied.
+const MOVED_LEN: usize = 4 << 10;
+
+/// A buffer up to this size is kept for the next message that is not in the window.
+const RETAINED_LEN: usize = 64 << 10;

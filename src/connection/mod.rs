@@ -555,7 +555,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn the_size_of_an_idle_connection_is_what_the_docs_say() {
         assert_eq!(size_of::<Connection>(), 192);
-        assert_eq!(size_of::<RecvBuffer>(), 192);
+        assert_eq!(size_of::<RecvBuffer>(), 224);
         assert_eq!(size_of::<SendBuffer>(), 96);
     }
 }

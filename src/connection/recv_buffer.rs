@@ -184,15 +184,7 @@ impl RecvBuffer {
             .take_if(|located| !matches!(located.what, What::Chunk { .. }))?;
         let payload = match &located.range {
             Some(range) => Bytes::copy_from_slice(self.window.get(range.clone())?),
-            None => {
-                let bytes = self.assembler.take_bytes();
-                // A buffer grows by doubling, so it may have more room than it needs.
-                if bytes.len() < MOVED_LEN || bytes.len() < bytes.capacity() / 2 {
-                    Bytes::copy_from_slice(&bytes)
-                } else {
-                    Bytes::from(bytes)
-                }
-            }
+            None => self.assembler.take_message(),
         };
         match located.what {
             What::Text => Some(Message::Text(Utf8Bytes::from_validated(payload))),
@@ -244,8 +236,9 @@ impl RecvBuffer {
     /// Returns the event that the last [`advance`](crate::Connection::advance) found.
     #[inline]
     pub fn event(&self) -> Option<Event<'_>> {
-        let payload = self.located_payload();
-        Some(match self.located()? {
+        let located = self.located.as_ref()?;
+        let payload = self.payload_of(located);
+        Some(match located.what {
             What::Text => Event::Text(validated_text(payload)),
             What::Binary => Event::Binary(payload),
             What::Chunk { kind, fin } => Event::Chunk(Chunk { kind, payload, fin }),
@@ -272,6 +265,22 @@ impl RecvBuffer {
             && self.frame.is_none()
             && self.located.is_none()
             && !self.is_in_message()
+    }
+
+    /// Ends the event and returns whether the buffer is idle, so that another connection can have it as
+    /// it is.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn rest(&mut self) -> bool {
+        self.end_event();
+        self.landing = Landing::Nowhere;
+        self.filled_up = false;
+        self.is_idle()
+    }
+
+    /// Returns the payload of the event if it is long and can be passed on without a copy; else it is
+    /// empty.
+    pub(crate) const fn whole(&self) -> &Bytes {
+        self.assembler.whole()
     }
 
     /// Drops `len` bytes from the front for a handshake, which comes before any frame.
@@ -386,12 +395,16 @@ impl RecvBuffer {
     /// Returns the payload of what was located.
     #[inline]
     pub(super) fn located_payload(&self) -> &[u8] {
-        match &self.located {
-            Some(Located {
-                range: Some(range), ..
-            }) => self.window.get(range.clone()).unwrap_or(&[]),
-            Some(Located { range: None, .. }) => self.assembler.bytes(),
-            None => &[],
+        self.located
+            .as_ref()
+            .map_or(&[], |located| self.payload_of(located))
+    }
+
+    #[inline]
+    fn payload_of(&self, located: &Located) -> &[u8] {
+        match &located.range {
+            Some(range) => self.window.get(range.clone()).unwrap_or(&[]),
+            None => self.assembler.bytes(),
         }
     }
 
@@ -504,6 +517,3 @@ const LONGEST_WINDOW: usize = 64 << 10;
 /// A remainder of at least this length is read into the message; a shorter one comes with what
 /// follows it.
 const LANDED_LEN: usize = 4 << 10;
-
-/// A message of at least this length is moved out rather than copied.
-const MOVED_LEN: usize = 4 << 10;
