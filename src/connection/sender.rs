@@ -283,15 +283,9 @@ impl Sender {
     }
 
     fn prepared_frame(&mut self, role: Role, frame: &PreparedFrame, output: &mut SendBuffer) {
-        match self.next_mask(role) {
-            None => frame.append(output),
-            mask @ Some(_) => {
-                let header = FrameHeader {
-                    mask,
-                    ..frame.header
-                };
-                append_frame(header, &frame.payload, output);
-            }
+        match role {
+            Role::Server => frame.append(output),
+            Role::Client => self.masked_frame(frame.header, &frame.payload, output),
         }
     }
 
@@ -346,23 +340,39 @@ impl Sender {
             fin,
             rsv: Rsv::NONE,
             opcode,
-            mask: self.next_mask(role),
+            mask: None,
             payload_len: payload.len() as u64,
         };
-        append_frame(header, payload, output);
+        match role {
+            Role::Server => append_frame(header, payload, output),
+            Role::Client => self.masked_frame(header, payload, output),
+        }
+    }
+
+    /// Appends a frame of a client.
+    ///
+    /// A function of its own, so that a server's frames are not burdened with a generator of keys.
+    #[inline(never)]
+    fn masked_frame(&mut self, header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
+        let key = next_key(self.masks.as_deref_mut());
+        let header = FrameHeader {
+            mask: Some(key),
+            ..header
+        };
+        let output = output.tail();
+        output.reserve(FrameHeader::STORED_LEN + payload.len());
+        header.encode(output);
+        mask_into(output, payload, key);
     }
 }
 
-/// Appends a frame, its payload masked as the header says.
-#[inline(always)]
+/// Appends a frame of a server, whose payload is not masked.
+#[inline]
 fn append_frame(header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
     let output = output.tail();
     output.reserve(FrameHeader::STORED_LEN + payload.len());
     header.encode(output);
-    match header.mask {
-        Some(key) => mask_into(output, payload, key),
-        None => output.extend_from_slice(payload),
-    }
+    output.extend_from_slice(payload);
 }
 
 /// Appends room for any header, for a payload whose length is not known before it is there, and
