@@ -24,19 +24,25 @@ impl Input {
         }
     }
 
-    /// Returns the buffer, or borrows one, with a window to read into.
+    /// Returns the buffer, or borrows one, to read into.
     pub(super) fn get(&mut self) -> &mut RecvBuffer {
-        let needs_window = self.buffer.is_none() || core::mem::take(&mut self.is_parked);
-        let buffer = self
-            .buffer
-            .get_or_insert_with(|| take(|pool| &mut pool.recv_buffers));
-        if needs_window {
+        if core::mem::take(&mut self.is_parked)
+            && let Some(buffer) = &mut self.buffer
+        {
             buffer.lend(take(|pool| &mut pool.windows));
         }
-        buffer
+        self.buffer
+            .get_or_insert_with(|| take(|pool| &mut pool.recv_buffers))
+    }
+
+    /// Returns the buffer, if there is one that has a window.
+    #[inline]
+    pub(super) fn ready(&mut self) -> Option<&mut RecvBuffer> {
+        self.buffer.as_deref_mut().filter(|_| !self.is_parked)
     }
 
     /// Returns the buffer, if there is one.
+    #[inline]
     pub(super) fn peek(&self) -> Option<&RecvBuffer> {
         self.buffer.as_deref()
     }
@@ -49,12 +55,12 @@ impl Input {
         let Some(mut buffer) = self.buffer.take() else {
             return;
         };
-        if let Some(window) = buffer.park() {
-            give(window, |pool| &mut pool.windows);
-        }
-        if buffer.is_idle() {
+        if buffer.rest() {
             give(buffer, |pool| &mut pool.recv_buffers);
         } else {
+            if let Some(window) = buffer.park() {
+                give(window, |pool| &mut pool.windows);
+            }
             self.is_parked = true;
             self.buffer = Some(buffer);
         }
@@ -86,9 +92,16 @@ impl Output {
     }
 
     /// Returns the buffer, or borrows one.
+    #[inline]
     pub(super) fn get(&mut self) -> &mut SendBuffer {
         self.buffer
             .get_or_insert_with(|| take(|pool| &mut pool.send_buffers))
+    }
+
+    /// Returns the buffer, if there is one.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<&SendBuffer> {
+        self.buffer.as_deref()
     }
 
     /// Returns how many bytes wait.
@@ -114,8 +127,9 @@ impl Output {
     reason = "what is lent is a pointer, which is all that a connection has room for"
 )]
 struct Pool {
-    /// Idle, and without windows.
+    /// Idle, with their windows.
     recv_buffers: Vec<Box<RecvBuffer>>,
+    /// Windows of those that were parked in the middle of a message.
     windows: Vec<Vec<u8>>,
     /// Empty, with the memory that they had use for.
     send_buffers: Vec<Box<SendBuffer>>,

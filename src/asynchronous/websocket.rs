@@ -91,7 +91,9 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped, it has received nothing: the event is the next call's.
     pub async fn recv_event(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, Error> {
-        if !poll_fn(|cx| self.poll_advance(Replies::Follow, cx)).await? {
+        if !self.driver.advance_at_once(&mut self.input)
+            && !poll_fn(|cx| self.poll_advance(Replies::Follow, cx)).await?
+        {
             return Ok(None);
         }
         let Some(input) = self.input.peek() else {
@@ -396,7 +398,9 @@ impl<T: Transport> WebSocket<T> {
         if self.driver.connection.config().delivery == Delivery::Chunks {
             return Poll::Ready(Err(Error::DeliveryIsChunks));
         }
-        while ready!(self.poll_advance(Replies::Wait, cx))? {
+        while self.driver.advance_at_once(&mut self.input)
+            || ready!(self.poll_advance(Replies::Wait, cx))?
+        {
             let message = self.input.get().take_message();
             if message.is_some() {
                 self.input.rest_if_idle();

@@ -120,6 +120,22 @@ impl<T: Transport> Driver<T> {
         polled
     }
 
+    /// Finds the next event in what was read before, as most of a burst is, if that takes no more than
+    /// looking; `false` leaves it to [`poll_advance`](Self::poll_advance).
+    #[inline]
+    pub(super) fn advance_at_once(&mut self, input: &mut Input) -> bool {
+        // Where several tasks wait, they are told of what an event changes.
+        if self.phase != Phase::Running || self.tasks.is_some() {
+            return false;
+        }
+        let Some(input) = input.ready() else {
+            return false;
+        };
+        let output = self.output.get();
+        !is_due(&self.connection, output)
+            && matches!(self.connection.advance(input, output), Ok(true))
+    }
+
     /// Finds the next event, reading and writing as it takes; `false` at the end.
     pub(super) fn poll_advance(
         &mut self,
@@ -145,7 +161,12 @@ impl<T: Transport> Driver<T> {
             }
             // What fails once it is closed is for the tear-down, and no error.
             let is_closed = self.connection.state() == State::Closed;
-            if !is_closed && is_due(&self.connection, self.output.get()) {
+            if !is_closed
+                && self
+                    .output
+                    .peek()
+                    .is_some_and(|output| is_due(&self.connection, output))
+            {
                 match self.poll_write(cx) {
                     // A peer that does not read is not read from, either, where it is replied to.
                     Poll::Pending if self.holds_back(replies) => {
@@ -156,7 +177,11 @@ impl<T: Transport> Driver<T> {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 }
             }
-            let advanced = self.connection.advance(input.get(), self.output.get());
+            // Without a buffer nothing was received.
+            let advanced = match input.peek() {
+                Some(_) => self.connection.advance(input.get(), self.output.get()),
+                None => Ok(false),
+            };
             match advanced {
                 Ok(true) => return Poll::Ready(Ok(true)),
                 Ok(false) if self.connection.state() == State::Closed => self.begin_tear_down(None),
