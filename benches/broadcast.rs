@@ -25,7 +25,7 @@ fn plain(criterion: &mut Criterion) {
         let payload = Bytes::from(vec![b'a'; len]);
         let mut group_of = |id: &str, send: &mut dyn FnMut(&mut [Receiver])| {
             let mut receivers = receivers(server);
-            group.bench_function(BenchmarkId::new(name, id), |bencher| {
+            group.bench_function(BenchmarkId::new(id, name), |bencher| {
                 bencher.iter(|| send(&mut receivers));
             });
         };
@@ -65,7 +65,7 @@ fn compressed(criterion: &mut Criterion) {
         let payload: Bytes = lines.take(len).collect::<Vec<u8>>().into();
         let mut group_of = |id: &str, send: &mut dyn FnMut(&mut [Receiver])| {
             let mut receivers = receivers(server);
-            group.bench_function(BenchmarkId::new(name, id), |bencher| {
+            group.bench_function(BenchmarkId::new(id, name), |bencher| {
                 bencher.iter(|| send(&mut receivers));
             });
         };

@@ -32,7 +32,7 @@ fn deflate(criterion: &mut Criterion) {
                 config.server_no_context_takeover = no_context_takeover;
                 config.client_no_context_takeover = no_context_takeover;
                 let texts = texts(len);
-                let setting = format!("{size}/level{level}/{takeover}");
+                let setting = format!("level{level}/{takeover}/{size}");
                 sending(criterion, &setting, &config, &texts);
                 receiving(criterion, &setting, &config, &texts);
             }
@@ -43,7 +43,10 @@ fn deflate(criterion: &mut Criterion) {
 /// A server that sends the texts in turn, and the library that compresses them.
 fn sending(criterion: &mut Criterion, setting: &str, config: &DeflateConfig, texts: &[String]) {
     let mut group = criterion.benchmark_group("deflate/send");
-    group.throughput(Throughput::Bytes(texts[0].len() as u64));
+    group.throughput(Throughput::ElementsAndBytes {
+        elements: 1,
+        bytes: texts[0].len() as u64,
+    });
     let (_, mut server) = open(config);
     let mut output = SendBuffer::new();
     let mut turn = texts.iter().cycle();
@@ -89,7 +92,10 @@ fn sending(criterion: &mut Criterion, setting: &str, config: &DeflateConfig, tex
 /// at a time, so that every text refers back to the same ones.
 fn receiving(criterion: &mut Criterion, setting: &str, config: &DeflateConfig, texts: &[String]) {
     let mut group = criterion.benchmark_group("deflate/receive");
-    group.throughput(Throughput::Bytes(texts[0].len() as u64));
+    group.throughput(Throughput::ElementsAndBytes {
+        elements: texts.len() as u64,
+        bytes: texts.iter().map(|text| text.len() as u64).sum(),
+    });
     let (mut client, mut server) = open(config);
     let mut output = SendBuffer::new();
     // The first round is sent once, and makes the window what every later round finds.
@@ -106,7 +112,6 @@ fn receiving(criterion: &mut Criterion, setting: &str, config: &DeflateConfig, t
     println!("{setting}: {} bytes on the wire", round.len() / texts.len());
     let mut receive = receiver(&mut client, texts.len());
     receive(&first);
-    group.throughput(Throughput::Elements(texts.len() as u64));
     group.bench_function(BenchmarkId::new("connection", setting), |bencher| {
         bencher.iter(|| receive(black_box(&round)));
     });
