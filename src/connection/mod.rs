@@ -164,6 +164,10 @@ impl Connection {
                     self.deadlines.message_passed();
                     return Ok(true);
                 }
+                Ok(false) if input.is_idle() => {
+                    self.note_arrival(input);
+                    return Ok(false);
+                }
                 Ok(false) => {}
                 Err(error) => return self.refuse(error, input, output),
             }

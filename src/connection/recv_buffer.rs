@@ -260,6 +260,7 @@ impl RecvBuffer {
     ///
     /// Such a buffer can be exchanged for any other that is idle, so that an event loop holds one
     /// for all its connections, and a connection one of its own only while a message is incomplete.
+    #[inline]
     pub const fn is_idle(&self) -> bool {
         self.head == self.tail
             && self.frame.is_none()

@@ -111,6 +111,12 @@ impl SendBuffer {
         }
     }
 
+    /// Returns the bytes if they are in one piece, as they mostly are.
+    #[inline]
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then(|| &self.bytes[self.head..])
+    }
+
     /// Copies all that waits into one vector.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());

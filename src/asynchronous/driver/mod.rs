@@ -397,13 +397,19 @@ impl<T: Transport> Driver<T> {
                 };
             }
             let output = self.output.get();
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
-                *slice = IoSlice::new(chunk);
-                count += 1;
-            }
-            match self.transport.poll_write(cx, &slices[..count]) {
+            let polled = match output.as_slice() {
+                Some(chunk) => self.transport.poll_write(cx, &[IoSlice::new(chunk)]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                    let mut count = 0;
+                    for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
+                        *slice = IoSlice::new(chunk);
+                        count += 1;
+                    }
+                    self.transport.poll_write(cx, &slices[..count])
+                }
+            };
+            match polled {
                 Poll::Ready(Ok(0)) => {
                     break Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
