@@ -393,16 +393,27 @@ impl Client {
 fn echo(connection: &mut Connection, shared: &mut Shared) {
     let (input, output) = (&mut shared.input, &mut shared.output);
     // An error ends this too; what follows from it is for `teardown` to say.
-    while let Ok(Some(event)) = connection.receive(input, output) {
+    while let Ok(true) = connection.advance(input, output) {
         // Sending fails once we are closing, and then nothing is answered.
-        let _ = match event {
-            Event::Text(text) => connection.send_text(text, output),
-            Event::Binary(data) => connection.send_binary(data, output),
+        let _ = match input.event() {
+            Some(Event::Text(text)) if text.len() <= LENT_LEN => connection.send_text(text, output),
+            Some(Event::Binary(data)) if data.len() <= LENT_LEN => {
+                connection.send_binary(data, output)
+            }
+            Some(Event::Text(_) | Event::Binary(_)) => match input.take_message() {
+                Some(message) => connection.send_message(message, output),
+                None => Ok(()),
+            },
             // Pings and the Close are answered already.
-            Event::Chunk(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_) => Ok(()),
+            Some(Event::Chunk(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => {
+                Ok(())
+            }
         };
     }
 }
+
+/// A longer message is taken and sent as it is; copying a short one is cheaper than owning it.
+const LENT_LEN: usize = 64 << 10;
 
 const LISTENER: Token = Token(0);
 
