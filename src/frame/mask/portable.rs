@@ -1,91 +1,139 @@
 //! Masking with plain words, for every machine.
 //!
-//! The short payloads, which are the commonest, in two words that overlap; the others in a loop that
-//! the compiler turns into the vectors of the target, NEON among them. Safe throughout, and what the
-//! other kernels are compared with.
+//! Words that overlap at the end of the payload, so that no length needs a loop over single bytes,
+//! in blocks that the compiler turns into the vectors of the target, NEON among them. Safe
+//! throughout, and what the other kernels are compared with.
 
-/// Masks at most [`SHORT_LEN`] bytes: the first and the last word of them, which overlap.
+/// Masks at most [`SHORT_LEN`] bytes.
 #[inline]
-pub(super) fn mask_short(payload: &mut [u8], key: [u8; 4]) {
+pub(super) fn mask_short(payload: &mut [u8], key: u64) {
     debug_assert!(payload.len() <= SHORT_LEN);
     match payload.len() {
-        0..4 => {
-            for (byte, key) in payload.iter_mut().zip(key) {
+        17.. => mask_ends::<16>(payload, key),
+        8.. => mask_ends::<8>(payload, key),
+        4.. => mask_ends::<4>(payload, key),
+        0.. => {
+            for (byte, key) in payload.iter_mut().zip(key.to_le_bytes()) {
                 *byte ^= key;
             }
         }
-        4..8 => {
-            let key = u32::from_ne_bytes(key);
-            ends::<4>(payload, |word, shift| {
-                (u32::from_ne_bytes(word) ^ turned(key, shift)).to_ne_bytes()
-            });
-        }
-        8..=16 => {
-            let key = u32::from_ne_bytes(key);
-            ends::<8>(payload, |word, shift| {
-                let key = u64::from(turned(key, shift));
-                (u64::from_ne_bytes(word) ^ (key << 32 | key)).to_ne_bytes()
-            });
-        }
-        _ => {
-            let key = u32::from_ne_bytes(key);
-            ends::<16>(payload, |word, shift| {
-                let key = u128::from(turned(key, shift));
-                let key = key << 32 | key;
-                (u128::from_ne_bytes(word) ^ (key << 64 | key)).to_ne_bytes()
-            });
+    }
+}
+
+/// Appends at most [`SHORT_LEN`] bytes, masked.
+#[inline]
+pub(super) fn append_short(output: &mut Vec<u8>, payload: &[u8], key: u64) {
+    debug_assert!(payload.len() <= SHORT_LEN);
+    match payload.len() {
+        17.. => append_ends::<16>(output, payload, key),
+        8.. => append_ends::<8>(output, payload, key),
+        4.. => append_ends::<4>(output, payload, key),
+        0.. => {
+            for (byte, key) in payload.iter().zip(key.to_le_bytes()) {
+                output.push(byte ^ key);
+            }
         }
     }
 }
 
-/// Masks any number of bytes.
-#[inline]
-pub(super) fn mask_words(payload: &mut [u8], key: [u8; 4]) {
-    let [a, b, c, d] = key;
-    let key = [a, b, c, d, a, b, c, d];
-    let word = u64::from_ne_bytes(key);
-    let (words, tail) = payload.as_chunks_mut::<8>();
-    for bytes in words {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
-    }
-    for (byte, key) in tail.iter_mut().zip(key) {
-        *byte ^= key;
-    }
-}
-
-/// Replaces the first and the last `N` of between `N` and `2 * N` bytes, both as they were.
-///
-/// `mask` is told how far from the front the word stands.
-#[inline]
-fn ends<const N: usize>(payload: &mut [u8], mask: impl Fn([u8; N], usize) -> [u8; N]) {
-    let shift = payload.len() - N;
-    let (Some(first), Some(last)) = (payload.first_chunk::<N>(), payload.last_chunk::<N>()) else {
-        return;
+/// Masks more than [`SHORT_LEN`] bytes.
+#[cfg_attr(target_arch = "x86_64", cold)]
+pub(super) fn mask_long(payload: &mut [u8], key: u64) {
+    let Some(last) = payload.last_chunk::<BLOCK_LEN>() else {
+        return mask_ends::<{ BLOCK_LEN / 2 }>(payload, key);
     };
-    let (first, last) = (mask(*first, 0), mask(*last, shift));
-    if let Some(bytes) = payload.first_chunk_mut::<N>() {
-        *bytes = first;
+    // Read before anything is written, and written last: it overlaps the whole blocks.
+    let last = masked(*last, turned(key, payload.len()));
+    for block in payload.as_chunks_mut::<BLOCK_LEN>().0 {
+        *block = masked(*block, key);
     }
-    if let Some(bytes) = payload.last_chunk_mut::<N>() {
+    if let Some(bytes) = payload.last_chunk_mut() {
         *bytes = last;
     }
 }
 
-/// Returns a key in memory order as it stands `shift` bytes further on.
+/// Appends more than [`SHORT_LEN`] bytes, masked.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub(super) fn append_long(output: &mut Vec<u8>, payload: &[u8], key: u64) {
+    // A copy and a pass over what is in the cache: one loop that does both through an iterator
+    // takes twice as long.
+    let start = output.len();
+    output.extend_from_slice(payload);
+    mask_long(&mut output[start..], key);
+}
+
+/// Masks between `N` and `2 * N` bytes.
 #[inline]
-pub(super) const fn turned(key: u32, shift: usize) -> u32 {
-    let bits = match shift % 4 {
-        0 => 0,
-        1 => 8,
-        2 => 16,
-        _ => 24,
+fn mask_ends<const N: usize>(payload: &mut [u8], key: u64) {
+    let Some((first, last)) = ends::<N>(payload, key) else {
+        return;
     };
-    if cfg!(target_endian = "little") {
-        key.rotate_right(bits)
-    } else {
-        key.rotate_left(bits)
+    if let Some(bytes) = payload.first_chunk_mut() {
+        *bytes = first;
+    }
+    if let Some(bytes) = payload.last_chunk_mut() {
+        *bytes = last;
     }
 }
 
-/// The longest payload for [`mask_short`].
+/// Appends between `N` and `2 * N` bytes, masked.
+#[inline]
+fn append_ends<const N: usize>(output: &mut Vec<u8>, payload: &[u8], key: u64) {
+    let Some((first, last)) = ends::<N>(payload, key) else {
+        return;
+    };
+    let start = output.len();
+    // Two words of a known length are two stores; the payload's own length would be a call.
+    output.extend_from_slice(&first);
+    output.truncate(start + payload.len() - N);
+    output.extend_from_slice(&last);
+}
+
+/// Returns the first and the last `N` bytes of a payload, masked; they may overlap.
+#[inline]
+fn ends<const N: usize>(payload: &[u8], key: u64) -> Option<([u8; N], [u8; N])> {
+    const {
+        assert!(
+            N.is_multiple_of(4),
+            "the key stands at the last bytes as behind them"
+        )
+    };
+    let first = masked(*payload.first_chunk()?, key);
+    let last = masked(*payload.last_chunk()?, turned(key, payload.len()));
+    Some((first, last))
+}
+
+/// Returns a block, masked.
+#[inline]
+fn masked<const N: usize>(mut block: [u8; N], key: u64) -> [u8; N] {
+    let (words, rest) = block.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_le_bytes(*word) ^ key).to_le_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.to_le_bytes()) {
+        *byte ^= key;
+    }
+    block
+}
+
+/// Returns the four bytes of a key twice, the first one lowest.
+#[inline]
+pub(super) const fn doubled(key: [u8; 4]) -> u64 {
+    let key = u32::from_le_bytes(key) as u64;
+    key << 32 | key
+}
+
+/// Returns a doubled key as it stands `offset` bytes further on.
+#[inline]
+pub(super) const fn turned(key: u64, offset: usize) -> u64 {
+    // The key is the same after four bytes and after eight, and eight need no instruction.
+    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
+    let bits = (offset % 8 * 8) as u32;
+    key.rotate_right(bits)
+}
+
+/// The longest payload that is masked without a call.
 pub(super) const SHORT_LEN: usize = 32;
+
+/// How much is masked in one go.
+const BLOCK_LEN: usize = 64;

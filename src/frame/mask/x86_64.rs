@@ -1,276 +1,383 @@
 //! Masking with the vectors of x86-64: AVX-512 or AVX2, whichever the machine has.
 //!
-//! Pointers into two slices of one length, which may be the same slice. It knows nothing of frames.
+//! One kernel over pointers to two slices of one length, which may be the same slice, for vectors of
+//! either width. It knows nothing of frames.
 
 #![allow(unsafe_code, reason = "vectors are read and written through pointers")]
 
 use core::arch::x86_64::{
-    __m256i, __m512i, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_storeu_si256, _mm256_xor_si256,
-    _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_xor_si512,
+    __m256i, __m512i, _mm256_loadu_si256, _mm256_set1_epi64x, _mm256_storeu_si256,
+    _mm256_xor_si256, _mm512_loadu_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_xor_si512,
 };
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use core::{mem, ptr, slice};
 
-use super::portable::{mask_words, turned};
+use super::portable::{SHORT_LEN, mask_long, turned};
 
-/// Masks more than 32 bytes in place.
-pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
-    let (bytes, len) = (payload.as_mut_ptr(), payload.len());
-    match vectors() {
-        // SAFETY: the machine has the features, and both pointers are to `len` bytes of `payload`.
-        Vectors::Avx512 if len >= 64 => unsafe { avx512(bytes, bytes, len, key) },
-        // SAFETY: likewise.
-        Vectors::Avx512 | Vectors::Avx2 if len >= 32 => unsafe { avx2(bytes, bytes, len, key) },
-        Vectors::Avx512 | Vectors::Avx2 | Vectors::None => mask_words(payload, key),
-    }
-}
-
-/// Appends more than 32 bytes, masked, in one pass; `false` if the machine has no vectors for it.
-pub(super) fn append(output: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) -> bool {
-    let len = payload.len();
-    let vectors = vectors();
-    if len < 32 || vectors == Vectors::None {
-        return false;
-    }
-    output.reserve(len);
-    let start = output.len();
-    let target = output.spare_capacity_mut().as_mut_ptr().cast::<u8>();
-    let source = payload.as_ptr();
-    // SAFETY: the machine has the features. `source` is to the `len` bytes of `payload`, at least 32,
-    // and `target` to as many that `output` has reserved; they are borrowed apart, so that they do
-    // not overlap. Afterwards all of them are initialised.
-    unsafe {
-        if vectors == Vectors::Avx512 && len >= 64 {
-            avx512(source, target, len, key);
-        } else {
-            avx2(source, target, len, key);
-        }
-        output.set_len(start + len);
-    }
-    true
-}
-
-/// What the machine has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vectors {
-    None,
-    Avx2,
-    /// Which is never without AVX2.
-    Avx512,
-}
-
-/// Finds out once, and is one load from then on.
+/// Masks more than [`SHORT_LEN`] bytes in place.
 #[inline]
-fn vectors() -> Vectors {
-    static FOUND: AtomicU8 = AtomicU8::new(UNKNOWN);
-    match FOUND.load(Ordering::Relaxed) {
-        AVX512 => Vectors::Avx512,
-        AVX2 => Vectors::Avx2,
-        NONE => Vectors::None,
-        _ => {
-            let (found, vectors) = find_out();
-            FOUND.store(found, Ordering::Relaxed);
-            vectors
-        }
+pub(super) fn mask(payload: &mut [u8], key: u64) {
+    // SAFETY: the kernel is for this machine.
+    unsafe { mask_with(kernel(), payload, key) }
+}
+
+/// Appends more than [`SHORT_LEN`] bytes, masked, in one pass.
+#[inline]
+pub(super) fn append(output: &mut Vec<u8>, payload: &[u8], key: u64) {
+    // SAFETY: the kernel is for this machine.
+    unsafe { append_with(kernel(), output, payload, key) }
+}
+
+/// # Safety
+///
+/// The machine has the vectors of `kernel`.
+#[inline]
+unsafe fn mask_with(kernel: Kernel, payload: &mut [u8], key: u64) {
+    assert!(
+        payload.len() > SHORT_LEN,
+        "the shorter ones are `mask_short`'s"
+    );
+    let bytes = payload.as_mut_ptr();
+    // SAFETY: both pointers are to all bytes of `payload`.
+    unsafe { kernel(bytes, bytes, payload.len(), key) }
+}
+
+/// # Safety
+///
+/// The machine has the vectors of `kernel`.
+#[inline]
+unsafe fn append_with(kernel: Kernel, output: &mut Vec<u8>, payload: &[u8], key: u64) {
+    let len = payload.len();
+    assert!(len > SHORT_LEN, "the shorter ones are `append_short`'s");
+    output.reserve(len);
+    let target = output.spare_capacity_mut().as_mut_ptr().cast();
+    // SAFETY: the pointers are to the `len` bytes of `payload`, and to as many that `output` has
+    // reserved; they are borrowed apart, so that they do not overlap. Afterwards all of them are
+    // initialised.
+    unsafe {
+        kernel(payload.as_ptr(), target, len, key);
+        output.set_len(output.len() + len);
     }
 }
 
+/// Masks `len` bytes, more than [`SHORT_LEN`], from one place to another.
+///
+/// # Safety
+///
+/// The machine has the vectors of the kernel. The first pointer is valid for reads of `len` bytes and
+/// the second for writes; they are equal or what they point to does not overlap.
+type Kernel = unsafe fn(*const u8, *mut u8, usize, u64);
+
+/// Returns the best kernel for this machine, which is one load.
+#[inline]
+fn kernel() -> Kernel {
+    let kernel = KERNEL.load(Ordering::Relaxed);
+    // SAFETY: nothing but kernels is ever stored there.
+    unsafe { mem::transmute::<*mut (), Kernel>(kernel) }
+}
+
+static KERNEL: AtomicPtr<()> = AtomicPtr::new(find_out as *mut ());
+
+/// Finds out what the machine has, and does what the kernel for it does.
+///
+/// # Safety
+///
+/// As that of a [`Kernel`].
 #[cold]
-fn find_out() -> (u8, Vectors) {
-    let has_avx2 = is_x86_feature_detected!("avx2");
-    if has_avx2 && is_x86_feature_detected!("avx512f") {
-        (AVX512, Vectors::Avx512)
-    } else if has_avx2 {
-        (AVX2, Vectors::Avx2)
+unsafe fn find_out(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    let kernel: Kernel = if is_x86_feature_detected!("avx512f") {
+        avx512
+    } else if is_x86_feature_detected!("avx2") {
+        avx2
     } else {
-        (NONE, Vectors::None)
-    }
+        words
+    };
+    KERNEL.store(kernel as *mut (), Ordering::Relaxed);
+    // SAFETY: the machine has what the kernel needs; the rest is the caller's.
+    unsafe { kernel(source, target, len, key) }
 }
 
-const UNKNOWN: u8 = 0;
-const NONE: u8 = 1;
-const AVX2: u8 = 2;
-const AVX512: u8 = 3;
-
-/// Masks `len` bytes, at least 64, from `source` to `target`.
+/// The kernel for machines with AVX-512.
 ///
 /// # Safety
 ///
-/// `source` is valid for reads of `len` bytes and `target` for writes; they are equal or do not
-/// overlap.
+/// As that of a [`Kernel`].
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512(source: *const u8, target: *mut u8, len: usize, key: [u8; 4]) {
-    let key = u32::from_ne_bytes(key);
-    // SAFETY: each access is to 64 bytes that end at `len` at the latest.
+unsafe fn avx512(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    // SAFETY: the caller's; each branch has the bytes that it needs.
     unsafe {
-        // The ends are read before anything is written, and written last: they overlap the rest.
-        let last = len - 64;
-        let back = masked(source.add(last), vector(turned(key, last)));
-        if len >= ALIGNED_LEN {
-            let front = masked(source, vector(key));
-            let done = target.align_offset(64);
-            rest(source, target, done, len, vector(turned(key, done)));
-            _mm512_storeu_si512(target.cast(), front);
+        if len <= 64 {
+            two::<__m256i>(source, target, len, key);
+        } else if len <= 128 {
+            two::<__m512i>(source, target, len, key);
+        } else if len <= 256 {
+            four::<__m512i>(source, target, len, key);
         } else {
-            rest(source, target, 0, len, vector(key));
-        }
-        _mm512_storeu_si512(target.add(last).cast(), back);
-    }
-
-    #[target_feature(enable = "avx512f")]
-    fn vector(key: u32) -> __m512i {
-        _mm512_set1_epi32(key.cast_signed())
-    }
-
-    /// # Safety
-    ///
-    /// `source` is valid for reads of 64 bytes.
-    #[target_feature(enable = "avx512f")]
-    unsafe fn masked(source: *const u8, key: __m512i) -> __m512i {
-        // SAFETY: the caller's.
-        unsafe { _mm512_xor_si512(_mm512_loadu_si512(source.cast()), key) }
-    }
-
-    /// Masks whole vectors from `done` on.
-    ///
-    /// # Safety
-    ///
-    /// As that of `avx512`.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    unsafe fn rest(source: *const u8, target: *mut u8, mut done: usize, len: usize, key: __m512i) {
-        // SAFETY: each access is to 64 bytes between `done` and `len`.
-        unsafe {
-            while len - done >= 256 {
-                let vectors = [
-                    masked(source.add(done), key),
-                    masked(source.add(done + 64), key),
-                    masked(source.add(done + 128), key),
-                    masked(source.add(done + 192), key),
-                ];
-                for vector in vectors {
-                    _mm512_storeu_si512(target.add(done).cast(), vector);
-                    done += 64;
-                }
-            }
-            while len - done >= 64 {
-                _mm512_storeu_si512(target.add(done).cast(), masked(source.add(done), key));
-                done += 64;
-            }
+            many::<__m512i>(source, target, len, key);
         }
     }
 }
 
-/// Masks `len` bytes, at least 32, from `source` to `target`.
+/// The kernel for machines with AVX2.
 ///
 /// # Safety
 ///
-/// As that of [`avx512`].
+/// As that of a [`Kernel`].
 #[target_feature(enable = "avx2")]
-unsafe fn avx2(source: *const u8, target: *mut u8, len: usize, key: [u8; 4]) {
-    let key = u32::from_ne_bytes(key);
-    // SAFETY: each access is to 32 bytes that end at `len` at the latest.
+unsafe fn avx2(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    // SAFETY: the caller's; each branch has the bytes that it needs.
+    unsafe {
+        if len <= 64 {
+            two::<__m256i>(source, target, len, key);
+        } else if len <= 128 {
+            four::<__m256i>(source, target, len, key);
+        } else {
+            many::<__m256i>(source, target, len, key);
+        }
+    }
+}
+
+/// The kernel for machines with neither.
+///
+/// # Safety
+///
+/// As that of a [`Kernel`].
+unsafe fn words(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    // SAFETY: the caller's: the bytes are there, and after they were copied they are initialised.
+    let payload = unsafe {
+        if !ptr::eq(source, target) {
+            ptr::copy_nonoverlapping(source, target, len);
+        }
+        slice::from_raw_parts_mut(target, len)
+    };
+    mask_long(payload, key);
+}
+
+/// Masks between one and two vectors, which overlap.
+///
+/// # Safety
+///
+/// As that of a [`Kernel`].
+#[inline(always)]
+unsafe fn two<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    let last = len - V::LEN;
+    // SAFETY: each access is to a vector that ends at `len` at the latest.
+    unsafe {
+        // Both are read before anything is written.
+        let front = V::load(source).xor(V::splat(key));
+        let back = V::load(source.add(last)).xor(V::splat(turned(key, len)));
+        front.store(target);
+        back.store(target.add(last));
+    }
+}
+
+/// Masks between two and four vectors: two from the front and two from the end, which overlap.
+///
+/// # Safety
+///
+/// As that of a [`Kernel`].
+#[inline(always)]
+unsafe fn four<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    let places = [0, V::LEN, len - 2 * V::LEN, len - V::LEN];
+    // SAFETY: each access is to a vector that ends at `len` at the latest.
+    unsafe {
+        let (front, back) = (V::splat(key), V::splat(turned(key, len)));
+        // All are read before anything is written.
+        let vectors = [
+            V::load(source.add(places[0])).xor(front),
+            V::load(source.add(places[1])).xor(front),
+            V::load(source.add(places[2])).xor(back),
+            V::load(source.add(places[3])).xor(back),
+        ];
+        for (vector, place) in vectors.into_iter().zip(places) {
+            vector.store(target.add(place));
+        }
+    }
+}
+
+/// Masks at least two vectors.
+///
+/// # Safety
+///
+/// As that of a [`Kernel`].
+#[inline(always)]
+unsafe fn many<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u64) {
+    let last = len - V::LEN;
+    // SAFETY: each access is to a vector that ends at `len` at the latest.
     unsafe {
         // The ends are read before anything is written, and written last: they overlap the rest.
-        let last = len - 32;
-        let front = masked(source, vector(key));
-        let back = masked(source.add(last), vector(turned(key, last)));
-        let mut done = 0;
-        if len >= ALIGNED_LEN {
-            done = target.align_offset(32);
+        let back = V::load(source.add(last)).xor(V::splat(turned(key, len)));
+        let done = if len < ALIGNED_LEN {
+            whole(source, target, 0, len, V::splat(key))
+        } else {
+            let front = V::load(source).xor(V::splat(key));
+            let start = target.align_offset(V::LEN);
+            let done = whole(source, target, start, len, V::splat(turned(key, start)));
+            front.store(target);
+            done
+        };
+        if done < len {
+            back.store(target.add(last));
         }
-        let key = vector(turned(key, done));
-        while len - done >= 128 {
+    }
+}
+
+/// Masks from `done` on as long as there is a whole vector, and returns where it ended.
+///
+/// # Safety
+///
+/// As that of a [`Kernel`].
+#[inline(always)]
+unsafe fn whole<V: Vector>(
+    source: *const u8,
+    target: *mut u8,
+    mut done: usize,
+    len: usize,
+    key: V,
+) -> usize {
+    // SAFETY: each access is to a vector that ends at `len` at the latest.
+    unsafe {
+        while done + 4 * V::LEN <= len {
             let vectors = [
-                masked(source.add(done), key),
-                masked(source.add(done + 32), key),
-                masked(source.add(done + 64), key),
-                masked(source.add(done + 96), key),
+                V::load(source.add(done)).xor(key),
+                V::load(source.add(done + V::LEN)).xor(key),
+                V::load(source.add(done + 2 * V::LEN)).xor(key),
+                V::load(source.add(done + 3 * V::LEN)).xor(key),
             ];
             for vector in vectors {
-                _mm256_storeu_si256(target.add(done).cast(), vector);
-                done += 32;
+                vector.store(target.add(done));
+                done += V::LEN;
             }
         }
-        while len - done >= 32 {
-            _mm256_storeu_si256(target.add(done).cast(), masked(source.add(done), key));
-            done += 32;
+        while done + V::LEN <= len {
+            V::load(source.add(done)).xor(key).store(target.add(done));
+            done += V::LEN;
         }
-        _mm256_storeu_si256(target.cast(), front);
-        _mm256_storeu_si256(target.add(last).cast(), back);
     }
-
-    #[target_feature(enable = "avx2")]
-    fn vector(key: u32) -> __m256i {
-        _mm256_set1_epi32(key.cast_signed())
-    }
-
-    /// # Safety
-    ///
-    /// `source` is valid for reads of 32 bytes.
-    #[target_feature(enable = "avx2")]
-    unsafe fn masked(source: *const u8, key: __m256i) -> __m256i {
-        // SAFETY: the caller's.
-        unsafe { _mm256_xor_si256(_mm256_loadu_si256(source.cast()), key) }
-    }
+    done
 }
 
 /// From here on it pays that no store crosses a line of the cache.
 const ALIGNED_LEN: usize = 4 << 10;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A vector of bytes, at any alignment in memory.
+trait Vector: Copy {
+    const LEN: usize;
 
-    /// Lengths on both sides of every loop, and of the alignment.
-    fn lengths() -> impl Iterator<Item = usize> {
-        (33..=257).chain([511, 512, 513, 4095, 4096, 4097, 4099, 5000, 8192, 10_001])
-    }
+    /// Repeats the eight bytes of a key.
+    ///
+    /// # Safety
+    ///
+    /// The machine has such vectors.
+    unsafe fn splat(key: u64) -> Self;
 
-    /// Runs a kernel from bytes at `alignment` to others, and on bytes in place.
-    fn compare(name: &str, least: usize, kernel: impl Fn(*const u8, *mut u8, usize, [u8; 4])) {
-        let key = [0x37, 0xfa, 0x21, 0x3d];
-        for len in lengths().filter(|len| *len >= least) {
-            for alignment in 0..64 {
-                let source: Vec<u8> = (0..=u8::MAX).cycle().take(len + 128).collect();
-                let range = alignment..alignment + len;
-                let mut expected = source.clone();
-                mask_words(&mut expected[range.clone()], key);
+    /// # Safety
+    ///
+    /// The machine has such vectors, and `source` is valid for reads of one.
+    unsafe fn load(source: *const u8) -> Self;
 
-                let mut in_place = source.clone();
-                let bytes = in_place[range.clone()].as_mut_ptr();
-                kernel(bytes, bytes, len, key);
-                assert!(in_place == expected, "{name}: {len} bytes at {alignment}");
+    /// # Safety
+    ///
+    /// The machine has such vectors.
+    unsafe fn xor(self, other: Self) -> Self;
 
-                // The target stands otherwise than the source.
-                let mut copied = vec![0; len + 3];
-                let target = copied[3..].as_mut_ptr();
-                kernel(source[range.clone()].as_ptr(), target, len, key);
-                assert!(
-                    copied[3..] == expected[range],
-                    "{name}: copying {len} bytes"
-                );
+    /// # Safety
+    ///
+    /// The machine has such vectors, and `target` is valid for writes of one.
+    unsafe fn store(self, target: *mut u8);
+}
+
+/// Makes a vector of the processor's type and its four instructions.
+macro_rules! vector {
+    ($vector:ty, $splat:ident, $load:ident, $xor:ident, $store:ident) => {
+        impl Vector for $vector {
+            const LEN: usize = size_of::<Self>();
+
+            // SAFETY: the caller's, as of all four. They are inlined into the kernels, where the
+            // compiler may use the instruction.
+            #[inline(always)]
+            unsafe fn splat(key: u64) -> Self {
+                // SAFETY: the caller's.
+                unsafe { $splat(key.cast_signed()) }
+            }
+
+            // SAFETY: the caller's.
+            #[inline(always)]
+            unsafe fn load(source: *const u8) -> Self {
+                // SAFETY: the caller's.
+                unsafe { $load(source.cast()) }
+            }
+
+            // SAFETY: the caller's.
+            #[inline(always)]
+            unsafe fn xor(self, other: Self) -> Self {
+                // SAFETY: the caller's.
+                unsafe { $xor(self, other) }
+            }
+
+            // SAFETY: the caller's.
+            #[inline(always)]
+            unsafe fn store(self, target: *mut u8) {
+                // SAFETY: the caller's.
+                unsafe { $store(target.cast(), self) }
             }
         }
+    };
+}
+
+vector!(
+    __m256i,
+    _mm256_set1_epi64x,
+    _mm256_loadu_si256,
+    _mm256_xor_si256,
+    _mm256_storeu_si256
+);
+vector!(
+    __m512i,
+    _mm512_set1_epi64,
+    _mm512_loadu_si512,
+    _mm512_xor_si512,
+    _mm512_storeu_si512
+);
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{compare_appending, compare_in_place, long_lens};
+    use super::*;
+
+    /// Compares a kernel that the machine has the vectors for.
+    fn compare(name: &str, kernel: Kernel) {
+        // SAFETY: the kernel is for this machine, by the caller's word.
+        compare_in_place(name, long_lens(), |payload, key| unsafe {
+            mask_with(kernel, payload, key);
+        });
+        // SAFETY: likewise.
+        compare_appending(name, long_lens(), |output, payload, key| unsafe {
+            append_with(kernel, output, payload, key);
+        });
     }
 
     #[test]
-    fn avx512_agrees_with_the_portable_kernel() {
-        if vectors() == Vectors::Avx512 {
-            compare("AVX-512", 64, |source, target, len, key| {
-                // SAFETY: the machine has the feature, and both pointers are to `len` bytes, at least 64.
-                unsafe { avx512(source, target, len, key) }
-            });
+    fn avx512_agrees_with_the_rfc() {
+        if is_x86_feature_detected!("avx512f") {
+            compare("AVX-512", avx512);
         }
     }
 
     #[test]
-    fn avx2_agrees_with_the_portable_kernel() {
-        if vectors() != Vectors::None {
-            compare("AVX2", 33, |source, target, len, key| {
-                // SAFETY: the machine has the feature, and both pointers are to `len` bytes, which are
-                // more than 32.
-                unsafe { avx2(source, target, len, key) }
-            });
+    fn avx2_agrees_with_the_rfc() {
+        if is_x86_feature_detected!("avx2") {
+            compare("AVX2", avx2);
         }
+    }
+
+    #[test]
+    fn words_behind_pointers_agree_with_the_rfc() {
+        compare("words", words);
+    }
+
+    #[test]
+    fn the_first_call_finds_out() {
+        compare("find out", find_out);
     }
 }
