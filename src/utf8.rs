@@ -10,9 +10,15 @@
 pub(crate) struct InvalidUtf8;
 
 /// Whether a whole text is valid.
+///
+/// Short texts, which are the commonest, are mostly ASCII, and to find that out is no call.
 #[inline]
 pub(crate) fn is_utf8(text: &[u8]) -> bool {
-    core::str::from_utf8(text).is_ok()
+    if text.len() <= SHORT_LEN {
+        is_short_ascii(text) || core::str::from_utf8(text).is_ok()
+    } else {
+        is_long_utf8(text)
+    }
 }
 
 /// Validates UTF-8 as it comes, in pieces of any length.
@@ -43,15 +49,14 @@ impl Utf8Validator {
         } else {
             self.complete_character(piece)?
         };
-        match core::str::from_utf8(rest) {
-            Ok(_) => Ok(()),
-            // An error without a length is a character that the end of the input cut short.
-            Err(error) if error.error_len().is_none() => {
-                self.keep(&rest[error.valid_up_to()..]);
-                Ok(())
-            }
-            Err(_) => Err(InvalidUtf8),
+        let (whole, unfinished) = split_unfinished(rest);
+        if !is_utf8(whole) {
+            return Err(InvalidUtf8);
         }
+        if !unfinished.is_empty() {
+            self.keep_if_valid(unfinished)?;
+        }
+        Ok(())
     }
 
     /// Whether the text so far ends with a whole character.
@@ -76,24 +81,115 @@ impl Utf8Validator {
                     self.pending_len = 0;
                     return Ok(rest);
                 }
-                Err(error) if error.error_len().is_none() => self.keep(&character[..len]),
-                Err(_) => return Err(InvalidUtf8),
+                Err(_) => self.keep_if_valid(&character[..len])?,
             }
         }
         Ok(rest)
     }
 
-    /// Remembers a proper prefix of a character.
-    fn keep(&mut self, prefix: &[u8]) {
-        debug_assert!(prefix.len() <= 3, "four bytes are a whole character");
-        let len = prefix.len().min(3);
-        self.pending[..len].copy_from_slice(&prefix[..len]);
-        self.pending_len = u8::try_from(len).unwrap_or(3);
+    /// Remembers the beginning of a character, if any character begins so.
+    fn keep_if_valid(&mut self, prefix: &[u8]) -> Result<(), InvalidUtf8> {
+        match core::str::from_utf8(prefix) {
+            // An error without a length is a character that the end of the input cut short.
+            Err(error) if error.error_len().is_none() => {
+                let len = prefix.len().min(3);
+                self.pending[..len].copy_from_slice(&prefix[..len]);
+                self.pending_len = u8::try_from(len).unwrap_or(3);
+                Ok(())
+            }
+            Ok(_) | Err(_) => Err(InvalidUtf8),
+        }
     }
 }
 
+/// Splits off a last character that has fewer bytes than its first one says.
+#[inline]
+fn split_unfinished(text: &[u8]) -> (&[u8], &[u8]) {
+    let is_first = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    // A character that lacks a byte has three at most.
+    let Some(behind) = text.iter().rev().take(3).position(is_first) else {
+        return (text, &[]);
+    };
+    let start = text.len() - 1 - behind;
+    let len = match text[start] {
+        0b1111_0000.. => 4,
+        0b1110_0000.. => 3,
+        0b1100_0000.. => 2,
+        0b0000_0000.. => 1,
+    };
+    if len > text.len() - start {
+        text.split_at(start)
+    } else {
+        (text, &[])
+    }
+}
+
+/// Whether at most [`SHORT_LEN`] bytes are ASCII.
+#[inline]
+fn is_short_ascii(text: &[u8]) -> bool {
+    debug_assert!(text.len() <= SHORT_LEN);
+    match text.len() {
+        16.. => are_ends_ascii::<16>(text),
+        8.. => are_ends_ascii::<8>(text),
+        4.. => are_ends_ascii::<4>(text),
+        0.. => text.is_ascii(),
+    }
+}
+
+/// Validates more than [`SHORT_LEN`] bytes.
+fn is_long_utf8(text: &[u8]) -> bool {
+    if text.len() >= ASCII_FIRST_LEN {
+        return is_valid(text);
+    }
+    let Some(last) = text.last_chunk::<BLOCK_LEN>() else {
+        return are_ends_ascii::<SHORT_LEN>(text) || is_valid(text);
+    };
+    let blocks = text.as_chunks::<BLOCK_LEN>().0;
+    let ascii = blocks.iter().take_while(|block| is_ascii(block)).count();
+    let rest = &text[ascii * BLOCK_LEN..];
+    (rest.len() < BLOCK_LEN && is_ascii(last)) || is_valid(rest)
+}
+
+/// Validates with the vectors of the machine.
+#[cfg(feature = "simdutf8")]
+fn is_valid(text: &[u8]) -> bool {
+    simdutf8::basic::from_utf8(text).is_ok()
+}
+
+/// Validates as the standard library does.
+#[cfg(not(feature = "simdutf8"))]
+fn is_valid(text: &[u8]) -> bool {
+    core::str::from_utf8(text).is_ok()
+}
+
+/// Whether between `N` and `2 * N` bytes are ASCII: the first and the last, which overlap.
+#[inline]
+fn are_ends_ascii<const N: usize>(text: &[u8]) -> bool {
+    match (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        (Some(first), Some(last)) => is_ascii(first) & is_ascii(last),
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// Whether a few bytes of a known number are ASCII, without a branch.
+#[inline]
+fn is_ascii<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(0, |all, byte| all | byte) < 0b1000_0000
+}
+
+/// The longest text that is found to be ASCII without a call.
+const SHORT_LEN: usize = 32;
+
+/// How much is found to be ASCII in one go.
+const BLOCK_LEN: usize = 64;
+
+/// Up to here a loop over the ASCII in front is over before a validator has begun.
+const ASCII_FIRST_LEN: usize = 1 << 10;
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// What the validator says of `pieces`: the number of the piece that failed, or completeness.
@@ -170,6 +266,92 @@ mod tests {
                 assert_eq!(judge([&bytes[..]]).ok(), expected);
                 assert_eq!(judge(bytes.chunks(1)).ok(), expected);
             }
+        }
+    }
+
+    /// Lengths on both sides of every way that a text may take.
+    fn lens() -> impl Iterator<Item = usize> {
+        (0..=200).chain([ASCII_FIRST_LEN - 1, ASCII_FIRST_LEN, ASCII_FIRST_LEN + 65])
+    }
+
+    #[test]
+    fn every_place_of_a_sequence_agrees_with_the_standard_library() {
+        let sequences: [&[u8]; 9] = [
+            b"a",
+            "é".as_bytes(),
+            "€".as_bytes(),
+            "𐍈".as_bytes(),
+            b"\x80",
+            b"\xc0\xaf",
+            b"\xe2\x82",
+            b"\xed\xa0\x80",
+            b"\xf4\x90\x80\x80",
+        ];
+        for len in lens() {
+            for sequence in sequences {
+                for start in 0..=len {
+                    let mut text = vec![b'a'; len];
+                    text.splice(start..start, sequence.iter().copied());
+                    let expected = core::str::from_utf8(&text).is_ok();
+                    assert_eq!(
+                        is_utf8(&text),
+                        expected,
+                        "{sequence:x?} at {start} of {len}"
+                    );
+                    // As the end of a piece it may be unfinished.
+                    text.truncate(start + sequence.len());
+                    assert_eq!(judge([&text[..]]), expectation([&text[..]]));
+                }
+            }
+        }
+    }
+
+    /// What the standard library says of ever longer prefixes of the whole.
+    fn expectation<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<bool, usize> {
+        let mut text = Vec::new();
+        let mut is_complete = true;
+        for (index, piece) in pieces.into_iter().enumerate() {
+            text.extend_from_slice(piece);
+            is_complete = match core::str::from_utf8(&text) {
+                Ok(_) => true,
+                Err(error) if error.error_len().is_none() => false,
+                Err(_) => return Err(index),
+            };
+        }
+        Ok(is_complete)
+    }
+
+    /// Runs of ASCII and of other characters, as long as blocks, some with broken bytes between.
+    fn texts() -> impl Strategy<Value = Vec<u8>> {
+        let run = prop_oneof![
+            4 => "[a-z]{0,150}".prop_map(String::into_bytes),
+            4 => "[à-ÿ€-₿一-三𐍈-𐍊]{0,60}".prop_map(String::into_bytes),
+            1 => prop::collection::vec(any::<u8>(), 0..3),
+        ];
+        prop::collection::vec(run, 0..12).prop_map(|runs| runs.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn pieces_are_judged_as_the_standard_library_judges_their_sum(
+            text in texts(),
+            lens in prop::collection::vec(prop_oneof![0_usize..8, 0_usize..300], 1..20),
+        ) {
+            let mut pieces = Vec::new();
+            let mut rest = &text[..];
+            for len in lens {
+                let (piece, tail) = rest.split_at(len.min(rest.len()));
+                pieces.push(piece);
+                rest = tail;
+            }
+            pieces.push(rest);
+            prop_assert_eq!(is_utf8(&text), core::str::from_utf8(&text).is_ok());
+            prop_assert_eq!(judge(pieces.iter().copied()), expectation(pieces));
         }
     }
 }
