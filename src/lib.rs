@@ -86,6 +86,7 @@
 //! # Features
 //!
 //! - `blocking` (default): the adapter over `std::io` streams.
+//! - `simdutf8` (default): validation of text with the vectors of the machine.
 //! - `tokio`: the async adapter over tokio's streams.
 //! - `futures-io`: the async adapter over the streams of `futures-io`, with async-io's clock.
 //! - `futures`: `Stream` and `Sink` of messages, for both.
