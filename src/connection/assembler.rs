@@ -162,15 +162,19 @@ impl Assembler {
         let Some(arrived) = self.bytes.get_mut(self.processed..self.filled) else {
             return Ok(0);
         };
-        if let Some(key) = key {
-            mask(arrived, key, offset);
-        }
-        if self.kind == Some(MessageKind::Text) {
-            self.utf8
-                .feed(arrived)
-                .map_err(|_| ProtocolError::TextNotUtf8)?;
-        }
         let len = arrived.len();
+        let is_text = self.kind == Some(MessageKind::Text);
+        // A block is validated while it is in the nearest cache.
+        for block in arrived.chunks_mut(BLOCK_LEN) {
+            if let Some(key) = key {
+                mask(block, key, offset);
+            }
+            if is_text {
+                self.utf8
+                    .feed(block)
+                    .map_err(|_| ProtocolError::TextNotUtf8)?;
+            }
+        }
         self.processed = self.filled;
         Ok(len)
     }
@@ -311,6 +315,9 @@ const LONGEST_STEP: usize = 64 << 10;
 
 /// How much a read may bring. More is not in the cache any more when the kernel fills it.
 const LONGEST_READ: usize = 256 << 10;
+
+/// Half of the nearest cache, and a multiple of the key's length.
+const BLOCK_LEN: usize = 32 << 10;
 
 /// A message of at least this length is moved out rather than copied.
 const MOVED_LEN: usize = 4 << 10;
