@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use super::Patience;
 use super::body::{Body, Cut};
-use super::head::{HeadKind, HeadScanner, ResponseHead};
+use super::head::ResponseHead;
+use super::scanner::{HeadKind, HeadScanner};
 use crate::connection::{Config, RecvBuffer};
 use crate::error::{HandshakeError, RefusedResponse};
 

@@ -5,7 +5,7 @@
 //!
 //! RFC 9112, sections 6 and 7.
 
-use super::head::Headers;
+use super::headers::Headers;
 use crate::connection::RecvBuffer;
 
 /// A body that is being read.

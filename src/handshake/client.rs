@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answer::{AnswerReader, Asked};
-use super::head::{Headers, ResponseHead};
+use super::head::ResponseHead;
+use super::headers::Headers;
 use super::key::{accept_key, encode_nonce};
 use super::request::ClientRequest;
 use crate::connection::{Config, Connection, RecvBuffer, Role, SendBuffer};

@@ -1,8 +1,6 @@
-//! HTTP/1.1 heads, bounded: finding their end, parsing them, writing header lines.
+//! HTTP/1.1 heads: parsing them, writing header lines.
 //!
-//! Strict where a lenient reader and a strict one would disagree about what was said, because that
-//! is how requests are smuggled: every line ends in CRLF, none is folded. It knows nothing of
-//! WebSocket.
+//! Takes what `scanner` found the end of, and so judged line by line. It knows nothing of WebSocket.
 //!
 //! RFC 9112, sections 2 to 5; RFC 9110, section 5.
 
@@ -11,103 +9,9 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use crate::connection::Config;
+use super::headers::{Headers, trim};
+use super::scanner::{HeadKind, HeadScanner};
 use crate::error::{HandshakeError, SendError};
-
-/// Looks for the end of a head as its bytes come, at each byte once.
-#[derive(Debug, Default)]
-pub(super) struct HeadScanner {
-    /// How many bytes were looked at.
-    scanned: usize,
-    /// How many bytes the line in progress has, its CR counted.
-    line_len: usize,
-    /// How many lines have ended, the empty one before the head not counted.
-    lines: usize,
-    /// Whether the last byte was a CR.
-    after_cr: bool,
-    /// Whether an empty line came before the head.
-    skipped_line: bool,
-}
-
-/// What a scanner does with bytes before the head, and with a first line that is long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeadKind {
-    Request,
-    Response,
-}
-
-impl HeadScanner {
-    /// Returns the length of the head, its empty line included; `None` if it needs more bytes.
-    ///
-    /// `bytes` are all bytes so far: what was looked at is not looked at again.
-    pub(super) fn scan(
-        &mut self,
-        kind: HeadKind,
-        config: &Config,
-        bytes: &[u8],
-    ) -> Result<Option<usize>, HandshakeError> {
-        let fresh = bytes.get(self.scanned..).unwrap_or(&[]);
-        for &byte in fresh {
-            self.scanned += 1;
-            if self.scanned > config.max_head_len {
-                return Err(HandshakeError::HeadTooLong);
-            }
-            // RFC 9112, section 2.2: a bare CR is an element that must not be accepted, and a bare
-            // LF one that need not be.
-            if self.after_cr != (byte == b'\n') {
-                return Err(HandshakeError::HeadMalformed);
-            }
-            match byte {
-                b'\r' => {
-                    self.after_cr = true;
-                    self.line_len += 1;
-                }
-                b'\n' => {
-                    let is_empty = self.line_len == 1;
-                    self.after_cr = false;
-                    self.line_len = 0;
-                    if !is_empty {
-                        self.lines += 1;
-                        if self.lines - 1 > config.max_headers {
-                            return Err(HandshakeError::TooManyHeaders);
-                        }
-                    } else if self.lines > 0 {
-                        return Ok(Some(self.scanned));
-                    } else if kind == HeadKind::Request && !self.skipped_line {
-                        // "a server [...] SHOULD ignore at least one empty line (CRLF) received
-                        // prior to the request-line."
-                        self.skipped_line = true;
-                    } else {
-                        return Err(HandshakeError::HeadMalformed);
-                    }
-                }
-                // RFC 9112, section 5.2: a line that begins with white space continues the one
-                // before it, which a server may reject.
-                b' ' | b'\t' if self.line_len == 0 => return Err(HandshakeError::HeadMalformed),
-                0..=8 | 11..=31 | 127 => return Err(HandshakeError::HeadMalformed),
-                // RFC 9112, section 3: no part of a request line has a byte outside ASCII.
-                128.. if kind == HeadKind::Request && self.lines == 0 => {
-                    return Err(HandshakeError::HeadMalformed);
-                }
-                _ => {
-                    self.line_len += 1;
-                    if kind == HeadKind::Request
-                        && self.lines == 0
-                        && self.line_len > config.max_request_line_len
-                    {
-                        return Err(HandshakeError::RequestLineTooLong);
-                    }
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns how many header lines the head has, once its end was found.
-    fn header_lines(&self) -> usize {
-        self.lines.saturating_sub(1)
-    }
-}
 
 /// A request's head.
 #[derive(Debug, Clone)]
@@ -203,7 +107,7 @@ impl RequestHead {
 
     fn text(&self, range: &Range<usize>) -> &str {
         self.headers
-            .head
+            .head()
             .get(range.clone())
             .and_then(|bytes| core::str::from_utf8(bytes).ok())
             .unwrap_or_default()
@@ -285,86 +189,6 @@ fn judge_version(head: &[u8], kind: HeadKind) -> HandshakeError {
     } else {
         HandshakeError::HeadMalformed
     }
-}
-
-/// The header lines of a head, in order.
-///
-/// Names are compared without case, values are bytes without the white space around them.
-#[derive(Debug, Clone)]
-pub struct Headers {
-    /// The whole head, which was parsed once and so holds well-formed lines.
-    head: Bytes,
-}
-
-impl Headers {
-    fn new(head: Bytes) -> Self {
-        Self { head }
-    }
-
-    /// Returns all lines as names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        lines(&self.head).filter_map(|line| {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            let name = core::str::from_utf8(&line[..colon]).ok()?;
-            Some((name, trim(&line[colon + 1..])))
-        })
-    }
-
-    /// Returns the values of all lines of a name.
-    pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(header, _)| header.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    }
-
-    /// Returns the value of the first line of a name.
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.values(name).next()
-    }
-
-    /// Returns the value of a header that must not be repeated; `None` if it is, or is missing.
-    pub fn single(&self, name: &str) -> Option<&[u8]> {
-        let mut values = self.values(name);
-        let value = values.next()?;
-        values.next().is_none().then_some(value)
-    }
-
-    /// Returns the elements of a list, which may be spread over several lines; empty ones do not
-    /// count (RFC 9110, section 5.6.1).
-    pub fn list<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.values(name)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(trim)
-            .filter(|element| !element.is_empty())
-    }
-
-    /// Whether a list holds a token, compared without case.
-    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.list(name)
-            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
-    }
-
-    /// Returns the lines with memory of their own, names in lower case.
-    pub(super) fn to_owned_lines(&self) -> Vec<(String, Bytes)> {
-        self.iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), self.head.slice_ref(value)))
-            .collect()
-    }
-}
-
-/// Returns the lines of a head after its first, without their CRLF.
-fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|&byte| byte == b'\n')
-        .skip(1)
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-/// RFC 9110, section 5.6.3: OWS is spaces and tabs.
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 /// A header line that is safe to write: no name or value can hold CR, LF or NUL.

@@ -13,7 +13,8 @@ use http::header::{HeaderName, InvalidHeaderName, MaxSizeReached};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::client::UpgradeResponse;
-use super::head::{Headers, RequestHead, Version};
+use super::head::{RequestHead, Version};
+use super::headers::Headers;
 use super::request::ClientRequest;
 use super::response::{RESERVED, Response};
 use super::server::{PlainRequest, Request};

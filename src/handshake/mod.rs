@@ -41,6 +41,7 @@ mod authority;
 mod body;
 mod client;
 mod head;
+mod headers;
 #[cfg(feature = "http")]
 mod http;
 mod key;
@@ -50,6 +51,7 @@ mod redirect;
 mod refusal;
 mod request;
 mod response;
+mod scanner;
 mod server;
 mod target;
 mod upgrade;
@@ -58,7 +60,7 @@ mod uri;
 use std::time::{Duration, Instant};
 
 pub use client::{ClientHandshake, UpgradeResponse};
-pub use head::Headers;
+pub use headers::Headers;
 pub use key::accept_key;
 pub use origin::OriginPolicy;
 pub use proxy::{Proxy, ProxyHandshake};

@@ -6,7 +6,7 @@
 //! RFC 6455, sections 4.2.2 item 4 and 10.2; RFC 6454.
 
 use super::authority::Authority;
-use super::head::Headers;
+use super::headers::Headers;
 use crate::error::SendError;
 
 /// Which origins a server accepts.

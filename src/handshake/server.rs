@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Patience;
-use super::head::{HeadKind, HeadScanner, Headers, RequestHead, Version};
+use super::head::{RequestHead, Version};
+use super::headers::Headers;
 use super::response::{Response, WithBody};
+use super::scanner::{HeadKind, HeadScanner};
 use super::target::host_of;
 use super::upgrade::UpgradeRequest;
 use crate::connection::{Config, RecvBuffer, SendBuffer};

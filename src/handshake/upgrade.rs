@@ -12,7 +12,8 @@ use super::RESERVED;
 use super::authority::Authority;
 #[cfg(feature = "http")]
 use super::head::Version;
-use super::head::{HeaderLine, Headers, RequestHead, is_token, write_header};
+use super::head::{HeaderLine, RequestHead, is_token, write_header};
+use super::headers::Headers;
 use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
 use super::response::{Response, WithBody};
