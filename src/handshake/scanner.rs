@@ -41,12 +41,11 @@ impl HeadScanner {
         config: &Config,
         bytes: &[u8],
     ) -> Result<Option<usize>, HandshakeError> {
-        let fresh = bytes.get(self.scanned..).unwrap_or(&[]);
-        for &byte in fresh {
-            self.scanned += 1;
-            if self.scanned > config.max_head_len {
+        while let Some(&byte) = bytes.get(self.scanned) {
+            if self.scanned >= config.max_head_len {
                 return Err(HandshakeError::HeadTooLong);
             }
+            self.scanned += 1;
             // RFC 9112, section 2.2: a bare CR is an element that must not be accepted, and a bare
             // LF one that need not be.
             if self.after_cr != (byte == b'\n') {
@@ -85,13 +84,19 @@ impl HeadScanner {
                     return Err(HandshakeError::HeadMalformed);
                 }
                 _ => {
+                    let in_request_line = kind == HeadKind::Request && self.lines == 0;
                     self.line_len += 1;
-                    if kind == HeadKind::Request
-                        && self.lines == 0
-                        && self.line_len > config.max_request_line_len
-                    {
-                        return Err(HandshakeError::RequestLineTooLong);
+                    let mut room = config.max_head_len - self.scanned;
+                    if in_request_line {
+                        let line_room = config.max_request_line_len.checked_sub(self.line_len);
+                        room = room.min(line_room.ok_or(HandshakeError::RequestLineTooLong)?);
                     }
+                    // No rule but the limits is about a printable byte, unless a line begins with
+                    // it.
+                    let rest = &bytes[self.scanned..];
+                    let printable_len = printable_len(&rest[..room.min(rest.len())]);
+                    self.scanned += printable_len;
+                    self.line_len += printable_len;
                 }
             }
         }
@@ -101,5 +106,59 @@ impl HeadScanner {
     /// Returns how many header lines the head has, once its end was found.
     pub(super) fn header_lines(&self) -> usize {
         self.lines.saturating_sub(1)
+    }
+}
+
+/// Returns how many bytes at the front are printable ASCII, the space among it.
+fn printable_len(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        // The lowest byte that is not printable is marked by its highest bit; carries and borrows
+        // come from such a byte alone, so they mark none below it.
+        let word = u64::from_le_bytes(*word);
+        let from_127 = word | word.wrapping_add(every_byte(1));
+        let below_32 = word.wrapping_sub(every_byte(b' '));
+        let marks = (from_127 | below_32) & every_byte(1 << 7);
+        if marks != 0 {
+            let [before, ..] = (marks.trailing_zeros() / 8).to_le_bytes();
+            return index * 8 + usize::from(before);
+        }
+    }
+    let is_not_printable = |byte: &u8| !matches!(byte, b' '..=b'~');
+    let tail_len = tail.iter().position(is_not_printable);
+    words.len() * 8 + tail_len.unwrap_or(tail.len())
+}
+
+/// Returns a word all bytes of which are this one.
+const fn every_byte(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printable_ends_at_the_first_byte_that_is_not() {
+        for byte in 0..=u8::MAX {
+            let is_printable = (32..127).contains(&byte);
+            for place in 0..20 {
+                // What follows must not matter: bytes that carry, and bytes that borrow.
+                for behind in [b' ', b'~', 0, 0x1f, 0x7f, 0x80, 0xff] {
+                    let mut bytes = [b'~'; 20];
+                    bytes[place] = byte;
+                    bytes[place + 1..].fill(behind);
+                    let end = if !is_printable {
+                        place
+                    } else if (32..127).contains(&behind) {
+                        bytes.len()
+                    } else {
+                        place + 1
+                    };
+                    assert_eq!(printable_len(&bytes), end, "{bytes:02x?}");
+                }
+            }
+        }
+        assert_eq!(printable_len(b""), 0);
     }
 }
