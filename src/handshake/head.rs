@@ -5,9 +5,8 @@
 //! RFC 9112, sections 2 to 5; RFC 9110, section 5.
 
 use core::fmt;
+use core::mem::MaybeUninit;
 use core::ops::Range;
-
-use bytes::Bytes;
 
 use super::headers::{Headers, trim};
 use super::scanner::{HeadKind, HeadScanner};
@@ -39,9 +38,9 @@ impl RequestHead {
     pub(super) fn parse(scanner: &HeadScanner, head: &[u8]) -> Result<Self, HandshakeError> {
         // The empty line that may stand before a request.
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-        let mut headers = vec![httparse::EMPTY_HEADER; scanner.header_lines()];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(head) {
+        let mut lines = Lines::new();
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(head, lines.room_for(scanner.header_lines())) {
             Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::Version) => return Err(judge_version(head, HeadKind::Request)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(HandshakeError::HeadMalformed),
@@ -55,7 +54,8 @@ impl RequestHead {
             0 => Version::Http10,
             _ => Version::Http11,
         };
-        let headers = Headers::new(Bytes::copy_from_slice(head));
+        let lines = request.headers.iter().map(|line| (line.name, line.value));
+        let headers = Headers::parsed(head, lines);
         Ok(Self::new(headers, method.len(), target.len(), version))
     }
 
@@ -126,9 +126,14 @@ pub(super) struct ResponseHead {
 impl ResponseHead {
     /// Parses the head that `scanner` found the end of.
     pub(super) fn parse(scanner: &HeadScanner, head: &[u8]) -> Result<Self, HandshakeError> {
-        let mut headers = vec![httparse::EMPTY_HEADER; scanner.header_lines()];
-        let mut response = httparse::Response::new(&mut headers);
-        match response.parse(head) {
+        let mut lines = Lines::new();
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            head,
+            lines.room_for(scanner.header_lines()),
+        );
+        match parsed {
             Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::Version) => return Err(judge_version(head, HeadKind::Response)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(HandshakeError::HeadMalformed),
@@ -136,13 +141,40 @@ impl ResponseHead {
         let Some(status @ 100..=599) = response.code else {
             return Err(HandshakeError::HeadMalformed);
         };
+        let lines = response.headers.iter().map(|line| (line.name, line.value));
         Ok(Self {
             status,
-            headers: Headers::new(Bytes::copy_from_slice(head)),
+            headers: Headers::parsed(head, lines),
             is_http_1_0: response.version == Some(0),
         })
     }
 }
+
+/// Room for the lines of a head that is being parsed: on the stack, unless they are many.
+struct Lines<'a> {
+    few: [MaybeUninit<httparse::Header<'a>>; FEW_LINES],
+    many: Vec<MaybeUninit<httparse::Header<'a>>>,
+}
+
+impl<'a> Lines<'a> {
+    const fn new() -> Self {
+        Self {
+            few: [const { MaybeUninit::uninit() }; FEW_LINES],
+            many: Vec::new(),
+        }
+    }
+
+    fn room_for(&mut self, count: usize) -> &mut [MaybeUninit<httparse::Header<'a>>] {
+        if let Some(few) = self.few.get_mut(..count) {
+            return few;
+        }
+        self.many.resize_with(count, MaybeUninit::uninit);
+        &mut self.many
+    }
+}
+
+/// Browsers send a dozen, and proxies in front of a server add a few.
+const FEW_LINES: usize = 32;
 
 /// Judges a head whose version is not one that is spoken here: it is of another version only if it
 /// is well formed otherwise.
