@@ -5,7 +5,7 @@
 //!
 //! RFC 9112, sections 6 and 7.
 
-use super::headers::Headers;
+use super::headers::{Field, Headers};
 use crate::connection::RecvBuffer;
 
 /// A body that is being read.
@@ -52,7 +52,7 @@ impl Body {
         // Item 1: these end with their heads, whatever they say.
         let framing = if matches!(status, 100..=199 | 204 | 304) {
             Framing::Ended
-        } else if let Some(coding) = headers.list("transfer-encoding").last() {
+        } else if let Some(coding) = headers.of(Field::TransferEncoding).list().last() {
             // Item 4: chunked says where a body ends only as the final coding.
             if coding.eq_ignore_ascii_case(b"chunked") {
                 Framing::ChunkSize
@@ -60,10 +60,11 @@ impl Body {
                 Framing::UntilEof
             }
         } else {
-            match headers.first("content-length") {
+            match headers.of(Field::ContentLength).next() {
                 None => Framing::UntilEof,
                 Some(_) => headers
-                    .single("content-length")
+                    .of(Field::ContentLength)
+                    .single()
                     .filter(|len| len.iter().all(u8::is_ascii_digit))
                     .and_then(|len| core::str::from_utf8(len).ok()?.parse().ok())
                     .map_or(Framing::Abandoned, Framing::Length),

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::answer::{AnswerReader, Asked};
 use super::head::ResponseHead;
-use super::headers::Headers;
+use super::headers::{Field, Headers};
 use super::key::{accept_key, encode_nonce};
 use super::request::ClientRequest;
 use crate::connection::{Config, Connection, RecvBuffer, Role, SendBuffer};
@@ -106,21 +106,22 @@ impl ClientHandshake {
         // 4.1 item 2: "If the response lacks an |Upgrade| header field or the |Upgrade| header field
         // contains a value that is not an ASCII case-insensitive match for the value "websocket"".
         if !headers
-            .single("upgrade")
+            .of(Field::Upgrade)
+            .single()
             .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
         {
             return Err(HandshakeError::UpgradeMismatch);
         }
         // 4.1 item 3: "or the |Connection| header field doesn't contain a token that is an ASCII
         // case-insensitive match for the value "Upgrade"".
-        if !headers.has_token("connection", "upgrade") {
+        if !headers.of(Field::Connection).has_token("upgrade") {
             return Err(HandshakeError::ConnectionNotUpgrade);
         }
         // 4.1 item 4, and 11.3.3: "MUST NOT appear more than once in an HTTP response".
-        if headers.single("sec-websocket-accept") != Some(&self.accept) {
+        if headers.of(Field::Accept).single() != Some(&self.accept) {
             return Err(HandshakeError::AcceptMismatch);
         }
-        let extension = match parse_offers(headers.values("sec-websocket-extensions")) {
+        let extension = match parse_offers(headers.of(Field::Extensions)) {
             Ok(answer) => self.extensions.judge_answer(&answer)?,
             Err(_) if self.extensions == Extensions::none() => {
                 return Err(HandshakeError::ExtensionNotOffered);
@@ -129,11 +130,12 @@ impl ClientHandshake {
         };
         // 4.1 item 6: "a subprotocol that was not present in the client's handshake". None at all
         // is legal; 11.3.4: "MUST NOT appear more than once in an HTTP response".
-        let subprotocol = match headers.first("sec-websocket-protocol") {
+        let subprotocol = match headers.of(Field::Protocol).next() {
             None => None,
             Some(_) => Some(
                 headers
-                    .single("sec-websocket-protocol")
+                    .of(Field::Protocol)
+                    .single()
                     .and_then(|value| {
                         self.subprotocols
                             .iter()

@@ -23,7 +23,7 @@ impl Headers {
     /// Takes a head that nobody went through.
     #[cfg(feature = "http")]
     pub(super) fn new(head: Bytes) -> Self {
-        let index = Index::of(&head, lines(&head));
+        let index = Index::of(&head, Lines::of(&head));
         Self { head, index }
     }
 
@@ -40,45 +40,33 @@ impl Headers {
 
     /// Returns all lines as names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        lines(&self.head)
+        Lines::of(&self.head)
     }
 
     /// Returns the values of all lines of a name.
     pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let place = self.index.place(name);
-        let once = match place {
-            Place::Once { start, end } => self.head.get(usize::from(start)..usize::from(end)),
-            Place::Nowhere | Place::Anywhere => None,
-        };
-        let anywhere = (place == Place::Anywhere).then(|| self.walk(name));
-        once.into_iter().chain(anywhere.into_iter().flatten())
+        self.named(name)
     }
 
     /// Returns the value of the first line of a name.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.values(name).next()
+        self.named(name).next()
     }
 
     /// Returns the value of a header that must not be repeated; `None` if it is, or is missing.
     pub fn single(&self, name: &str) -> Option<&[u8]> {
-        let mut values = self.values(name);
-        let value = values.next()?;
-        values.next().is_none().then_some(value)
+        self.named(name).single()
     }
 
     /// Returns the elements of a list, which may be spread over several lines; empty ones do not
     /// count (RFC 9110, section 5.6.1).
     pub fn list<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.values(name)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(trim)
-            .filter(|element| !element.is_empty())
+        self.named(name).list()
     }
 
-    /// Whether a list holds a token, compared without case.
-    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.list(name)
-            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    /// Returns the values of all lines of a name that every handshake asks for.
+    pub(super) fn of(&self, field: Field) -> Values<'_, 'static> {
+        self.at(self.index.place(field), field.name())
     }
 
     /// Returns the whole head.
@@ -93,29 +81,190 @@ impl Headers {
             .collect()
     }
 
-    /// Looks at every line for those of a name.
-    fn walk<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(header, _)| header.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+    fn named<'n>(&self, name: &'n str) -> Values<'_, 'n> {
+        let place = Field::of(name).map_or(Place::Anywhere, |field| self.index.place(field));
+        self.at(place, name)
+    }
+
+    fn at<'n>(&self, place: Place, name: &'n str) -> Values<'_, 'n> {
+        let (once, lines) = match place {
+            Place::Nowhere => (None, Lines { rest: &[] }),
+            Place::Once { start, end } => {
+                let value = self.head.get(usize::from(start)..usize::from(end));
+                (value, Lines { rest: &[] })
+            }
+            Place::Anywhere => (None, Lines::of(&self.head)),
+        };
+        Values { once, lines, name }
     }
 }
 
-/// Where the values stand that a handshake asks for, so that a dozen questions are one walk.
-#[derive(Debug, Clone, Default)]
-struct Index {
-    places: [Place; INDEXED.len()],
+/// The values of all lines of a name, in order.
+pub(super) struct Values<'a, 'n> {
+    /// The only one, of which it is known where it stands.
+    once: Option<&'a [u8]>,
+    /// The lines to look at: all of them, or none.
+    lines: Lines<'a>,
+    name: &'n str,
 }
 
-/// Where the value of a name stands.
+impl<'a> Values<'a, '_> {
+    /// Returns the value, if there is one and not several.
+    pub(super) fn single(mut self) -> Option<&'a [u8]> {
+        let value = self.next()?;
+        self.next().is_none().then_some(value)
+    }
+
+    /// Returns the elements of the list that the values are.
+    pub(super) fn list(self) -> impl Iterator<Item = &'a [u8]> {
+        self.flat_map(|value| value.split(|&byte| byte == b','))
+            .map(trim)
+            .filter(|element| !element.is_empty())
+    }
+
+    /// Whether the list holds a token, compared without case.
+    pub(super) fn has_token(mut self, token: &str) -> bool {
+        self.any(|value| {
+            value
+                .split(|&byte| byte == b',')
+                .any(|element| trim(element).eq_ignore_ascii_case(token.as_bytes()))
+        })
+    }
+}
+
+impl<'a> Iterator for Values<'a, '_> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.once.take().or_else(|| {
+            self.lines
+                .find(|(name, _)| name.eq_ignore_ascii_case(self.name))
+                .map(|(_, value)| value)
+        })
+    }
+}
+
+/// The lines of a head that are left, as names and values.
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    /// Begins behind the first line, which is no header line.
+    fn of(head: &'a [u8]) -> Self {
+        let mut lines = Self { rest: head };
+        lines.next_line();
+        lines
+    }
+
+    /// Returns a line without its CRLF.
+    fn next_line(&mut self) -> Option<&'a [u8]> {
+        let len = self.rest.iter().position(|&byte| byte == b'\n')?;
+        let (line, rest) = self.rest.split_at(len);
+        self.rest = &rest[1..];
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    /// The empty line at the end has no colon.
+    fn next(&mut self) -> Option<(&'a str, &'a [u8])> {
+        let line = self.next_line()?;
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let name = core::str::from_utf8(&line[..colon]).ok()?;
+        Some((name, trim(&line[colon + 1..])))
+    }
+}
+
+/// The header fields that every handshake asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Host,
+    Origin,
+    Upgrade,
+    Connection,
+    ContentLength,
+    Key,
+    TransferEncoding,
+    Accept,
+    Version,
+    Protocol,
+    Extensions,
+}
+
+impl Field {
+    const ALL: [Self; 11] = [
+        Self::Host,
+        Self::Origin,
+        Self::Upgrade,
+        Self::Connection,
+        Self::ContentLength,
+        Self::Key,
+        Self::TransferEncoding,
+        Self::Accept,
+        Self::Version,
+        Self::Protocol,
+        Self::Extensions,
+    ];
+
+    /// Returns the field of a name; `None` if it is another one.
+    fn of(name: &str) -> Option<Self> {
+        // Their lengths tell them apart, but for two.
+        let field = match name.len() {
+            4 => Self::Host,
+            6 => Self::Origin,
+            7 => Self::Upgrade,
+            10 => Self::Connection,
+            14 => Self::ContentLength,
+            17 if name.starts_with(['s', 'S']) => Self::Key,
+            17 => Self::TransferEncoding,
+            20 => Self::Accept,
+            21 => Self::Version,
+            22 => Self::Protocol,
+            24 => Self::Extensions,
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(field.name()).then_some(field)
+    }
+
+    fn number(self) -> usize {
+        usize::from(self as u8)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Upgrade => "upgrade",
+            Self::Connection => "connection",
+            Self::ContentLength => "content-length",
+            Self::Key => "sec-websocket-key",
+            Self::TransferEncoding => "transfer-encoding",
+            Self::Accept => "sec-websocket-accept",
+            Self::Version => "sec-websocket-version",
+            Self::Protocol => "sec-websocket-protocol",
+            Self::Extensions => "sec-websocket-extensions",
+        }
+    }
+}
+
+/// Where the values of each field stand, so that a dozen questions are one walk.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    places: [Place; Field::ALL.len()],
+}
+
+/// Where the values of a field stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Place {
-    /// No line has the name.
+    /// In no line.
     #[default]
     Nowhere,
-    /// One line has it.
+    /// In one line.
     Once { start: u16, end: u16 },
-    /// The lines will tell: several have it, or it is not a name of the index.
+    /// The lines will tell: there are several, or it is far behind.
     Anywhere,
 }
 
@@ -124,7 +273,8 @@ impl Index {
     fn of<'a>(head: &'a [u8], lines: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut index = Self::default();
         for (name, value) in lines {
-            if let Some(place) = indexed(name).and_then(|number| index.places.get_mut(number)) {
+            if let Some(field) = Field::of(name) {
+                let place = &mut index.places[field.number()];
                 *place = match place {
                     Place::Nowhere => Place::of(head, value),
                     Place::Once { .. } | Place::Anywhere => Place::Anywhere,
@@ -134,16 +284,12 @@ impl Index {
         index
     }
 
-    #[inline]
-    fn place(&self, name: &str) -> Place {
-        indexed(name)
-            .and_then(|number| self.places.get(number).copied())
-            .unwrap_or(Place::Anywhere)
+    fn place(&self, field: Field) -> Place {
+        self.places[field.number()]
     }
 }
 
 impl Place {
-    /// Returns the place of a value in its head, unless it is so long that it is not worth knowing.
     fn of(head: &[u8], value: &[u8]) -> Self {
         let range = range_of(head, value).unwrap_or(usize::MAX..usize::MAX);
         match (u16::try_from(range.start), u16::try_from(range.end)) {
@@ -153,42 +299,6 @@ impl Place {
     }
 }
 
-/// Returns the number of a name in the index.
-#[inline]
-fn indexed(name: &str) -> Option<usize> {
-    // Their lengths tell them apart, but for two.
-    let number = match name.len() {
-        4 => 0,
-        6 => 1,
-        7 => 2,
-        10 => 3,
-        14 => 4,
-        17 if name.starts_with(['s', 'S']) => 5,
-        17 => 6,
-        20 => 7,
-        21 => 8,
-        22 => 9,
-        24 => 10,
-        _ => return None,
-    };
-    name.eq_ignore_ascii_case(INDEXED[number]).then_some(number)
-}
-
-/// The names of the index.
-const INDEXED: [&str; 11] = [
-    "host",
-    "origin",
-    "upgrade",
-    "connection",
-    "content-length",
-    "sec-websocket-key",
-    "transfer-encoding",
-    "sec-websocket-accept",
-    "sec-websocket-version",
-    "sec-websocket-protocol",
-    "sec-websocket-extensions",
-];
-
 /// Returns where `part` stands in `whole`; `None` if it is not a part of it.
 pub(super) fn range_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     if part.is_empty() {
@@ -197,18 +307,6 @@ pub(super) fn range_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     (end <= whole.len()).then_some(start..end)
-}
-
-/// Returns the lines of a head after its first, as names and values.
-fn lines(head: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
-    head.split(|&byte| byte == b'\n')
-        .skip(1)
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter_map(|line| {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            let name = core::str::from_utf8(&line[..colon]).ok()?;
-            Some((name, trim(&line[colon + 1..])))
-        })
 }
 
 /// RFC 9110, section 5.6.3: OWS is spaces and tabs.
@@ -250,25 +348,34 @@ mod tests {
             assert_eq!(len, Ok(Some(head.len())));
             let parsed = ResponseHead::parse(&scanner, head.as_bytes()).unwrap();
             let headers = parsed.headers;
-            for name in INDEXED
+            let names = Field::ALL.map(Field::name);
+            for name in names
                 .into_iter()
                 .chain(["X", "", "Hosts", "Same-Length-As-It"])
             {
-                let walked: Vec<_> = headers.walk(name).collect();
+                let walked: Vec<_> = headers
+                    .iter()
+                    .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value)
+                    .collect();
                 let name = name.to_ascii_uppercase();
                 assert_eq!(
                     headers.values(&name).collect::<Vec<_>>(),
                     walked,
                     "{head:?}"
                 );
-                assert_eq!(headers.first(&name), walked.first().copied());
+                if let Some(field) = Field::of(&name) {
+                    assert_eq!(headers.of(field).collect::<Vec<_>>(), walked, "{head:?}");
+                }
             }
         }
     }
 
     #[test]
-    fn every_name_of_the_index_has_a_place_of_its_own() {
-        let numbers: Vec<_> = INDEXED.into_iter().filter_map(indexed).collect();
-        assert_eq!(numbers, (0..INDEXED.len()).collect::<Vec<_>>());
+    fn every_field_has_a_name_and_a_place_of_its_own() {
+        for (number, field) in Field::ALL.into_iter().enumerate() {
+            assert_eq!(Field::of(field.name()), Some(field));
+            assert_eq!(field.number(), number);
+        }
     }
 }

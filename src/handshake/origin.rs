@@ -6,7 +6,7 @@
 //! RFC 6455, sections 4.2.2 item 4 and 10.2; RFC 6454.
 
 use super::authority::Authority;
-use super::headers::Headers;
+use super::headers::{Field, Headers};
 use crate::error::SendError;
 
 /// Which origins a server accepts.
@@ -50,10 +50,10 @@ impl OriginPolicy {
     }
 
     pub(super) fn allows(&self, headers: &Headers, host: &str) -> bool {
-        if *self == Self::Any || headers.first("origin").is_none() {
+        if *self == Self::Any || headers.of(Field::Origin).next().is_none() {
             return true;
         }
-        let Some(origin) = headers.single("origin").and_then(Origin::parse) else {
+        let Some(origin) = headers.of(Field::Origin).single().and_then(Origin::parse) else {
             return false;
         };
         match self {

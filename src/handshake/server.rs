@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::Patience;
 use super::head::{RequestHead, Version};
-use super::headers::Headers;
+use super::headers::{Field, Headers};
 use super::response::{Response, WithBody};
 use super::scanner::{HeadKind, HeadScanner};
 use super::target::host_of;
@@ -47,7 +47,9 @@ impl Request {
     pub(super) fn judge(head: RequestHead) -> Result<Self, HandshakeError> {
         let host = host_of(&head)?;
         // 4.2.1 item 3. A client that does not ask for the upgrade breaks no rule.
-        if head.version != Version::Http11 || !head.headers().has_token("upgrade", "websocket") {
+        if head.version != Version::Http11
+            || !head.headers().of(Field::Upgrade).has_token("websocket")
+        {
             return Ok(Self::Plain(PlainRequest { head }));
         }
         UpgradeRequest::judge(head, host).map(Self::Upgrade)

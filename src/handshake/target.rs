@@ -7,6 +7,7 @@
 
 use super::authority::Authority;
 use super::head::{RequestHead, Version};
+use super::headers::Field;
 use crate::error::HandshakeError;
 
 /// Returns the host that a request was sent to.
@@ -18,7 +19,7 @@ use crate::error::HandshakeError;
 pub(super) fn host_of(head: &RequestHead) -> Result<String, HandshakeError> {
     match head.version {
         Version::Http11 => {}
-        Version::Http10 if head.headers().first("host").is_some() => {}
+        Version::Http10 if head.headers().of(Field::Host).next().is_some() => {}
         Version::Http10 => return Ok(String::new()),
         // RFC 9113, section 8.3.1: it has a pseudo-header of its own.
         #[cfg(feature = "http")]
@@ -26,7 +27,8 @@ pub(super) fn host_of(head: &RequestHead) -> Result<String, HandshakeError> {
     }
     let host = head
         .headers()
-        .single("host")
+        .of(Field::Host)
+        .single()
         .and_then(|host| core::str::from_utf8(host).ok())
         .filter(|host| Authority::parse(host).is_some())
         .ok_or(HandshakeError::HostInvalid)?;

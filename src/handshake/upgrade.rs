@@ -13,7 +13,7 @@ use super::authority::Authority;
 #[cfg(feature = "http")]
 use super::head::Version;
 use super::head::{HeaderLine, RequestHead, is_token, write_header};
-use super::headers::Headers;
+use super::headers::{Field, Headers};
 use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
 use super::response::{Response, WithBody};
@@ -52,12 +52,13 @@ impl UpgradeRequest {
             return Err(HandshakeError::HostInvalid);
         }
         // 4.2.1 item 4: "A |Connection| header field that includes the token "Upgrade"".
-        if !headers.has_token("connection", "upgrade") {
+        if !headers.of(Field::Connection).has_token("upgrade") {
             return Err(HandshakeError::ConnectionNotUpgrade);
         }
         // 4.2.1 item 5, and 11.3.1: "MUST NOT appear more than once in an HTTP request".
         let key = headers
-            .single("sec-websocket-key")
+            .of(Field::Key)
+            .single()
             .filter(|key| is_key(key))
             .ok_or(HandshakeError::KeyInvalid)?;
         let accept = Some(accept_key(key));
@@ -95,18 +96,18 @@ impl UpgradeRequest {
     ) -> Result<Self, HandshakeError> {
         let headers = head.headers();
         // 4.2.1 item 6: "A |Sec-WebSocket-Version| header field, with a value of 13."
-        if headers.single("sec-websocket-version") != Some(b"13") {
+        if headers.of(Field::Version).single() != Some(b"13") {
             return Err(HandshakeError::VersionUnsupported);
         }
         // RFC 9110, section 7.8: a body would be read before the protocol switches, and what one
         // reader takes for a body another takes for frames.
-        if headers.first("transfer-encoding").is_some()
-            || headers.values("content-length").any(|len| len != b"0")
+        if headers.of(Field::TransferEncoding).next().is_some()
+            || headers.of(Field::ContentLength).any(|len| len != b"0")
         {
             return Err(HandshakeError::BodyUnexpected);
         }
         judge_subprotocols(headers)?;
-        extension::parse_offers(headers.values("sec-websocket-extensions"))?;
+        extension::parse_offers(headers.of(Field::Extensions))?;
         Ok(Self {
             head,
             host,
@@ -190,21 +191,18 @@ impl UpgradeRequest {
 
     /// Returns the Origin: the page that asks, if a browser does.
     pub fn origin(&self) -> Option<&str> {
-        text(self.headers().single("origin")?)
+        text(self.headers().of(Field::Origin).single()?)
     }
 
     /// Returns the subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        self.headers()
-            .list("sec-websocket-protocol")
-            .filter_map(text)
+        self.headers().of(Field::Protocol).list().filter_map(text)
     }
 
     /// Returns the extensions that the client offers, its favourite first.
     pub fn extensions(&self) -> Vec<ExtensionOffer> {
         // The request would not exist had they not parsed.
-        extension::parse_offers(self.headers().values("sec-websocket-extensions"))
-            .unwrap_or_default()
+        extension::parse_offers(self.headers().of(Field::Extensions)).unwrap_or_default()
     }
 
     /// Returns the value of a cookie (RFC 6265, section 5.4).
@@ -351,7 +349,7 @@ impl Agreement<'_> {
 /// strings."
 fn judge_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
     let mut seen: [&[u8]; MAX_SUBPROTOCOLS] = [&[]; MAX_SUBPROTOCOLS];
-    for (index, subprotocol) in headers.list("sec-websocket-protocol").enumerate() {
+    for (index, subprotocol) in headers.of(Field::Protocol).list().enumerate() {
         let Some(place) = seen.get_mut(index) else {
             return Err(HandshakeError::SubprotocolsInvalid);
         };
