@@ -7,8 +7,9 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ops::Range;
+use std::borrow::Cow;
 
-use super::headers::{Headers, trim};
+use super::headers::{Headers, range_of, trim};
 use super::scanner::{HeadKind, HeadScanner};
 use crate::error::{HandshakeError, SendError};
 
@@ -94,24 +95,49 @@ impl RequestHead {
     }
 
     pub(super) fn method(&self) -> &str {
-        self.text(&self.method)
+        self.part(&self.method)
     }
 
     pub(super) fn target(&self) -> &str {
-        self.text(&self.target)
+        self.part(&self.target)
+    }
+
+    /// Returns what [`note`](Self::note) noted.
+    pub(super) fn text<'a>(&'a self, text: &'a Text) -> &'a str {
+        match text {
+            Text::Part(range) => self.part(range),
+            Text::Own(text) => text,
+        }
+    }
+
+    /// Notes what the head says, without memory of its own if it says so word for word.
+    pub(super) fn note(&self, text: Cow<'_, str>) -> Text {
+        match range_of(self.headers.head(), text.as_bytes()) {
+            Some(range) => Text::Part(range),
+            None => Text::Own(text.into_owned()),
+        }
     }
 
     pub(super) const fn headers(&self) -> &Headers {
         &self.headers
     }
 
-    fn text(&self, range: &Range<usize>) -> &str {
+    fn part(&self, range: &Range<usize>) -> &str {
         self.headers
             .head()
             .get(range.clone())
             .and_then(|bytes| core::str::from_utf8(bytes).ok())
             .unwrap_or_default()
     }
+}
+
+/// Text that a head says, to be read with [`RequestHead::text`].
+#[derive(Debug, Clone)]
+pub(super) enum Text {
+    /// Where it stands.
+    Part(Range<usize>),
+    /// Itself, because it stands nowhere.
+    Own(String),
 }
 
 /// A response's head.

@@ -5,6 +5,8 @@
 //!
 //! RFC 9112, section 3.2.
 
+use std::borrow::Cow;
+
 use super::authority::Authority;
 use super::head::{RequestHead, Version};
 use super::headers::Field;
@@ -16,14 +18,14 @@ use crate::error::HandshakeError;
 /// HTTP/1.1 request message that lacks a Host header field and to any request message that
 /// contains more than one Host header field line or a Host header field with an invalid field
 /// value."
-pub(super) fn host_of(head: &RequestHead) -> Result<String, HandshakeError> {
+pub(super) fn host_of(head: &RequestHead) -> Result<&str, HandshakeError> {
     match head.version {
         Version::Http11 => {}
         Version::Http10 if head.headers().of(Field::Host).next().is_some() => {}
-        Version::Http10 => return Ok(String::new()),
+        Version::Http10 => return Ok(""),
         // RFC 9113, section 8.3.1: it has a pseudo-header of its own.
         #[cfg(feature = "http")]
-        Version::Later => return Ok(String::new()),
+        Version::Later => return Ok(""),
     }
     let host = head
         .headers()
@@ -34,31 +36,35 @@ pub(super) fn host_of(head: &RequestHead) -> Result<String, HandshakeError> {
         .ok_or(HandshakeError::HostInvalid)?;
     // RFC 9112, section 3.2.2: the host of a target in absolute form takes the place of Host.
     match split_absolute(head.target()) {
-        None => Ok(host.to_owned()),
-        Some((authority, _)) if Authority::parse(authority).is_some() => Ok(authority.to_owned()),
+        None => Ok(host),
+        Some((authority, _)) if Authority::parse(authority).is_some() => Ok(authority),
         Some(_) => Err(HandshakeError::HostInvalid),
     }
 }
 
 /// Returns the path and query of a request target in origin or absolute form.
-pub(super) fn resource_name_of(target: &str) -> Option<String> {
+pub(super) fn resource_name_of(target: &str) -> Option<Cow<'_, str>> {
     if target.contains('#') {
         return None;
     }
     if target.starts_with('/') {
-        return Some(target.to_owned());
+        return Some(target.into());
     }
     let (_, resource) = split_absolute(target)?;
     Some(if resource.starts_with('/') {
-        resource.to_owned()
+        resource.into()
     } else {
         // 3: "if the path component is empty", it is "/".
-        format!("/{resource}")
+        format!("/{resource}").into()
     })
 }
 
 /// Splits a request target in absolute form where its authority ends.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
+    // The usual form, which need not be searched.
+    if target.starts_with('/') {
+        return None;
+    }
     let (scheme, rest) = target.split_once("://")?;
     let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     is_http.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))

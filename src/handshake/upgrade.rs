@@ -12,7 +12,7 @@ use super::RESERVED;
 use super::authority::Authority;
 #[cfg(feature = "http")]
 use super::head::Version;
-use super::head::{HeaderLine, RequestHead, is_token, write_header};
+use super::head::{HeaderLine, RequestHead, Text, is_token, write_header};
 use super::headers::{Field, Headers};
 use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
@@ -30,15 +30,15 @@ use crate::extension::{self, Extension, ExtensionOffer, Extensions};
 #[derive(Debug)]
 pub struct UpgradeRequest {
     head: RequestHead,
-    host: String,
-    resource_name: String,
+    host: Text,
+    resource_name: Text,
     /// The answer to the key; `None` of an extended CONNECT, which has none.
     accept: Option<[u8; 28]>,
 }
 
 impl UpgradeRequest {
     /// Judges a request of HTTP/1.1 that was sent to `host`.
-    pub(super) fn judge(head: RequestHead, host: String) -> Result<Self, HandshakeError> {
+    pub(super) fn judge(head: RequestHead, host: Text) -> Result<Self, HandshakeError> {
         let headers = head.headers();
         // 4.2.1 item 1: "An HTTP/1.1 or higher GET request".
         if head.method() != "GET" {
@@ -47,8 +47,9 @@ impl UpgradeRequest {
         // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource name/",
         // or "an absolute HTTP/HTTPS URI containing the /resource name/".
         let resource_name = resource_name_of(head.target()).ok_or(HandshakeError::TargetInvalid)?;
+        let resource_name = head.note(resource_name);
         // 4.2.1 item 2: "A |Host| header field containing the server's authority."
-        if host.is_empty() || host.starts_with(':') {
+        if matches!(head.text(&host).bytes().next(), None | Some(b':')) {
             return Err(HandshakeError::HostInvalid);
         }
         // 4.2.1 item 4: "A |Connection| header field that includes the token "Upgrade"".
@@ -78,20 +79,20 @@ impl UpgradeRequest {
             return Err(HandshakeError::NotAnUpgrade);
         }
         let resource_name = match head.target() {
-            path if path.starts_with('/') => path.to_owned(),
+            path if path.starts_with('/') => head.note(path.into()),
             _ => return Err(HandshakeError::TargetInvalid),
         };
         let is_host = Authority::parse(&host).is_some_and(|authority| !authority.host.is_empty());
         if !is_host {
             return Err(HandshakeError::HostInvalid);
         }
-        Self::judge_rest(head, host, resource_name, None)
+        Self::judge_rest(head, Text::Own(host), resource_name, None)
     }
 
     fn judge_rest(
         head: RequestHead,
-        host: String,
-        resource_name: String,
+        host: Text,
+        resource_name: Text,
         accept: Option<[u8; 28]>,
     ) -> Result<Self, HandshakeError> {
         let headers = head.headers();
@@ -161,12 +162,12 @@ impl UpgradeRequest {
     /// # }
     /// ```
     pub fn origin_is_allowed(&self, policy: &OriginPolicy) -> bool {
-        policy.allows(self.headers(), &self.host)
+        policy.allows(self.headers(), self.host())
     }
 
     /// Returns the resource name: the path and query that are asked for (3).
     pub fn resource_name(&self) -> &str {
-        &self.resource_name
+        self.head.text(&self.resource_name)
     }
 
     /// Returns the path of the resource name.
@@ -181,7 +182,7 @@ impl UpgradeRequest {
 
     /// Returns the host, and the port if one is named, that the request was sent to.
     pub fn host(&self) -> &str {
-        &self.host
+        self.head.text(&self.host)
     }
 
     /// Returns all header lines.
@@ -348,6 +349,9 @@ impl Agreement<'_> {
 /// in the range U+0021 to U+007E not including separator characters [...] and MUST all be unique
 /// strings."
 fn judge_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
+    if headers.of(Field::Protocol).next().is_none() {
+        return Ok(());
+    }
     let mut seen: [&[u8]; MAX_SUBPROTOCOLS] = [&[]; MAX_SUBPROTOCOLS];
     for (index, subprotocol) in headers.of(Field::Protocol).list().enumerate() {
         let Some(place) = seen.get_mut(index) else {
