@@ -21,7 +21,7 @@ use crate::frame::Rsv;
 #[cfg(feature = "deflate")]
 pub use config::DeflateConfig;
 pub use offer::ExtensionOffer;
-pub(crate) use offer::parse_offers;
+pub(crate) use offer::{judge_offers, parse_offers};
 
 /// The extensions that an endpoint is willing to use: none, unless it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 //!
 //! RFC 6455, section 9.1.
 
+use std::borrow::Cow;
+
 use crate::error::HandshakeError;
 
 /// An extension with its parameters, as a client offers it or a server accepts it.
@@ -30,7 +32,39 @@ pub struct ExtensionOffer {
 pub(crate) fn parse_offers<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Vec<ExtensionOffer>, HandshakeError> {
-    let mut offers = Vec::new();
+    let mut offers: Vec<ExtensionOffer> = Vec::new();
+    read_offers(values, |piece| match (piece, offers.last_mut()) {
+        (Piece::Name(name), _) => offers.push(ExtensionOffer {
+            name: name.to_owned(),
+            params: Vec::new(),
+        }),
+        (Piece::Param(name, value), Some(offer)) => {
+            let value = value.map(Cow::into_owned);
+            offer.params.push((name.to_owned(), value));
+        }
+        (Piece::Param(..), None) => debug_assert!(false, "a parameter follows a name"),
+    })?;
+    Ok(offers)
+}
+
+/// Judges the values of all Sec-WebSocket-Extensions lines by their grammar, and keeps nothing.
+pub(crate) fn judge_offers<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(), HandshakeError> {
+    read_offers(values, |_| {})
+}
+
+/// What an offer consists of, in order.
+enum Piece<'a> {
+    Name(&'a str),
+    Param(&'a str, Option<Cow<'a, str>>),
+}
+
+fn read_offers<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
+    mut take: impl FnMut(Piece<'a>),
+) -> Result<(), HandshakeError> {
+    let mut count = 0;
     for value in values {
         let mut cursor = Cursor { rest: value };
         loop {
@@ -39,16 +73,17 @@ pub(crate) fn parse_offers<'a>(
             if cursor.is_at_end() {
                 break;
             }
-            if offers.len() == MAX_OFFERS {
+            if count == MAX_OFFERS {
                 return Err(HandshakeError::ExtensionsInvalid);
             }
-            offers.push(cursor.offer()?);
+            count += 1;
+            cursor.offer(&mut take)?;
             if !cursor.is_at_end() && !cursor.eat(b',') {
                 return Err(HandshakeError::ExtensionsInvalid);
             }
         }
     }
-    Ok(offers)
+    Ok(())
 }
 
 /// What is left of a header value.
@@ -56,10 +91,9 @@ struct Cursor<'a> {
     rest: &'a [u8],
 }
 
-impl Cursor<'_> {
-    fn offer(&mut self) -> Result<ExtensionOffer, HandshakeError> {
-        let name = self.token()?;
-        let mut params = Vec::new();
+impl<'a> Cursor<'a> {
+    fn offer(&mut self, take: &mut impl FnMut(Piece<'a>)) -> Result<(), HandshakeError> {
+        take(Piece::Name(self.token()?));
         while self.eat(b';') {
             let param = self.token()?;
             let value = if self.eat(b'=') {
@@ -67,14 +101,14 @@ impl Cursor<'_> {
             } else {
                 None
             };
-            params.push((param, value));
+            take(Piece::Param(param, value));
         }
-        Ok(ExtensionOffer { name, params })
+        Ok(())
     }
 
-    fn value(&mut self) -> Result<String, HandshakeError> {
+    fn value(&mut self) -> Result<Cow<'a, str>, HandshakeError> {
         if !self.eat(b'"') {
-            return self.token();
+            return self.token().map(Cow::Borrowed);
         }
         let mut value = String::new();
         loop {
@@ -91,10 +125,10 @@ impl Cursor<'_> {
         if value.is_empty() {
             return Err(HandshakeError::ExtensionsInvalid);
         }
-        Ok(value)
+        Ok(Cow::Owned(value))
     }
 
-    fn token(&mut self) -> Result<String, HandshakeError> {
+    fn token(&mut self) -> Result<&'a str, HandshakeError> {
         self.skip_space();
         let len = self
             .rest
@@ -103,10 +137,10 @@ impl Cursor<'_> {
             .unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(len);
         self.rest = rest;
-        if token.is_empty() {
-            return Err(HandshakeError::ExtensionsInvalid);
+        match core::str::from_utf8(token) {
+            Ok(token) if !token.is_empty() => Ok(token),
+            Ok(_) | Err(_) => Err(HandshakeError::ExtensionsInvalid),
         }
-        Ok(token.iter().copied().map(char::from).collect())
     }
 
     /// Takes `byte` and the white space before it, if it is next.

@@ -22,7 +22,8 @@ impl<'a> Authority<'a> {
         let host_len = if authority.starts_with('[') {
             authority.find(']')? + 1
         } else {
-            authority.find(':').unwrap_or(authority.len())
+            let colon = authority.bytes().position(|byte| byte == b':');
+            colon.unwrap_or(authority.len())
         };
         let (host, port) = authority.split_at(host_len);
         let port = match port.strip_prefix(':') {
@@ -51,11 +52,18 @@ fn is_host(host: &str) -> bool {
             b'%' => [bytes.next(), bytes.next()]
                 .into_iter()
                 .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
-            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte),
+            _ => is_host_byte(byte),
         };
         if !allowed {
             return false;
         }
     }
     true
+}
+
+/// Whether a byte is of an unreserved character or a sub-delimiter.
+const fn is_host_byte(byte: u8) -> bool {
+    matches!(byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
+            | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }

@@ -63,7 +63,13 @@ impl UpgradeRequest {
             .filter(|key| is_key(key))
             .ok_or(HandshakeError::KeyInvalid)?;
         let accept = Some(accept_key(key));
-        Self::judge_rest(head, host, resource_name, accept)
+        judge_rest(headers)?;
+        Ok(Self {
+            head,
+            host,
+            resource_name,
+            accept,
+        })
     }
 
     /// Judges an extended CONNECT for the WebSocket protocol, with a path for its target.
@@ -86,34 +92,12 @@ impl UpgradeRequest {
         if !is_host {
             return Err(HandshakeError::HostInvalid);
         }
-        Self::judge_rest(head, Text::Own(host), resource_name, None)
-    }
-
-    fn judge_rest(
-        head: RequestHead,
-        host: Text,
-        resource_name: Text,
-        accept: Option<[u8; 28]>,
-    ) -> Result<Self, HandshakeError> {
-        let headers = head.headers();
-        // 4.2.1 item 6: "A |Sec-WebSocket-Version| header field, with a value of 13."
-        if headers.of(Field::Version).single() != Some(b"13") {
-            return Err(HandshakeError::VersionUnsupported);
-        }
-        // RFC 9110, section 7.8: a body would be read before the protocol switches, and what one
-        // reader takes for a body another takes for frames.
-        if headers.of(Field::TransferEncoding).next().is_some()
-            || headers.of(Field::ContentLength).any(|len| len != b"0")
-        {
-            return Err(HandshakeError::BodyUnexpected);
-        }
-        judge_subprotocols(headers)?;
-        extension::parse_offers(headers.of(Field::Extensions))?;
+        judge_rest(head.headers())?;
         Ok(Self {
             head,
-            host,
+            host: Text::Own(host),
             resource_name,
-            accept,
+            accept: None,
         })
     }
 
@@ -343,6 +327,23 @@ impl Agreement<'_> {
         connection.set_extension(self.extension);
         connection
     }
+}
+
+/// Judges the lines that HTTP/1.1 and an extended CONNECT have in common.
+fn judge_rest(headers: &Headers) -> Result<(), HandshakeError> {
+    // 4.2.1 item 6: "A |Sec-WebSocket-Version| header field, with a value of 13."
+    if headers.of(Field::Version).single() != Some(b"13") {
+        return Err(HandshakeError::VersionUnsupported);
+    }
+    // RFC 9110, section 7.8: a body would be read before the protocol switches, and what one
+    // reader takes for a body another takes for frames.
+    if headers.of(Field::TransferEncoding).next().is_some()
+        || headers.of(Field::ContentLength).any(|len| len != b"0")
+    {
+        return Err(HandshakeError::BodyUnexpected);
+    }
+    judge_subprotocols(headers)?;
+    extension::judge_offers(headers.of(Field::Extensions))
 }
 
 /// 4.1 item 10: "The elements that comprise this value MUST be non-empty strings with characters
