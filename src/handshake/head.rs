@@ -95,18 +95,32 @@ impl RequestHead {
     }
 
     pub(super) fn method(&self) -> &str {
-        self.part(&self.method)
+        as_text(self.part(&self.method))
     }
 
     pub(super) fn target(&self) -> &str {
-        self.part(&self.target)
+        as_text(self.part(&self.target))
+    }
+
+    pub(super) fn has_method(&self, method: &str) -> bool {
+        self.part(&self.method) == method.as_bytes()
+    }
+
+    /// Whether the target is a path, and perhaps a query (RFC 9112, section 3.2.1).
+    pub(super) fn has_origin_form(&self) -> bool {
+        self.part(&self.target).first() == Some(&b'/')
     }
 
     /// Returns what [`note`](Self::note) noted.
     pub(super) fn text<'a>(&'a self, text: &'a Text) -> &'a str {
+        as_text(self.bytes(text))
+    }
+
+    /// Returns what [`note`](Self::note) noted, as bytes.
+    pub(super) fn bytes<'a>(&'a self, text: &'a Text) -> &'a [u8] {
         match text {
             Text::Part(range) => self.part(range),
-            Text::Own(text) => text,
+            Text::Own(text) => text.as_bytes(),
         }
     }
 
@@ -122,13 +136,14 @@ impl RequestHead {
         &self.headers
     }
 
-    fn part(&self, range: &Range<usize>) -> &str {
-        self.headers
-            .head()
-            .get(range.clone())
-            .and_then(|bytes| core::str::from_utf8(bytes).ok())
-            .unwrap_or_default()
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.headers.head().get(range.clone()).unwrap_or_default()
     }
+}
+
+/// Returns what is text by the rules that a head was judged by.
+fn as_text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Text that a head says, to be read with [`RequestHead::text`].

@@ -87,30 +87,30 @@ impl Headers {
     }
 
     fn at<'n>(&self, place: Place, name: &'n str) -> Values<'_, 'n> {
-        let (once, lines) = match place {
-            Place::Nowhere => (None, Lines { rest: &[] }),
+        match place {
+            Place::Nowhere => Values::Single(None),
             Place::Once { start, end } => {
-                let value = self.head.get(usize::from(start)..usize::from(end));
-                (value, Lines { rest: &[] })
+                Values::Single(self.head.get(usize::from(start)..usize::from(end)))
             }
-            Place::Anywhere => (None, Lines::of(&self.head)),
-        };
-        Values { once, lines, name }
+            Place::Anywhere => Values::Named(name, Lines::of(&self.head)),
+        }
     }
 }
 
 /// The values of all lines of a name, in order.
-pub(super) struct Values<'a, 'n> {
-    /// The only one, of which it is known where it stands.
-    once: Option<&'a [u8]>,
-    /// The lines to look at: all of them, or none.
-    lines: Lines<'a>,
-    name: &'n str,
+pub(super) enum Values<'a, 'n> {
+    /// The one that there is, or none.
+    Single(Option<&'a [u8]>),
+    /// Those of a name in these lines.
+    Named(&'n str, Lines<'a>),
 }
 
 impl<'a> Values<'a, '_> {
     /// Returns the value, if there is one and not several.
     pub(super) fn single(mut self) -> Option<&'a [u8]> {
+        if let Self::Single(value) = self {
+            return value;
+        }
         let value = self.next()?;
         self.next().is_none().then_some(value)
     }
@@ -136,16 +136,17 @@ impl<'a> Iterator for Values<'a, '_> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        self.once.take().or_else(|| {
-            self.lines
-                .find(|(name, _)| name.eq_ignore_ascii_case(self.name))
-                .map(|(_, value)| value)
-        })
+        match self {
+            Self::Single(value) => value.take(),
+            Self::Named(name, lines) => lines
+                .find(|(other, _)| other.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value),
+        }
     }
 }
 
 /// The lines of a head that are left, as names and values.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     rest: &'a [u8],
 }
 

@@ -34,6 +34,9 @@ pub(super) fn host_of(head: &RequestHead) -> Result<&str, HandshakeError> {
         .and_then(|host| core::str::from_utf8(host).ok())
         .filter(|host| Authority::parse(host).is_some())
         .ok_or(HandshakeError::HostInvalid)?;
+    if head.has_origin_form() {
+        return Ok(host);
+    }
     // RFC 9112, section 3.2.2: the host of a target in absolute form takes the place of Host.
     match split_absolute(head.target()) {
         None => Ok(host),
@@ -61,10 +64,6 @@ pub(super) fn resource_name_of(target: &str) -> Option<Cow<'_, str>> {
 
 /// Splits a request target in absolute form where its authority ends.
 fn split_absolute(target: &str) -> Option<(&str, &str)> {
-    // The usual form, which need not be searched.
-    if target.starts_with('/') {
-        return None;
-    }
     let (scheme, rest) = target.split_once("://")?;
     let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     is_http.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))

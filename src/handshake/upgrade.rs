@@ -41,7 +41,7 @@ impl UpgradeRequest {
     pub(super) fn judge(head: RequestHead, host: Text) -> Result<Self, HandshakeError> {
         let headers = head.headers();
         // 4.2.1 item 1: "An HTTP/1.1 or higher GET request".
-        if head.method() != "GET" {
+        if !head.has_method("GET") {
             return Err(HandshakeError::MethodNotGet);
         }
         // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource name/",
@@ -49,7 +49,7 @@ impl UpgradeRequest {
         let resource_name = resource_name_of(head.target()).ok_or(HandshakeError::TargetInvalid)?;
         let resource_name = head.note(resource_name);
         // 4.2.1 item 2: "A |Host| header field containing the server's authority."
-        if matches!(head.text(&host).bytes().next(), None | Some(b':')) {
+        if matches!(head.bytes(&host), [] | [b':', ..]) {
             return Err(HandshakeError::HostInvalid);
         }
         // 4.2.1 item 4: "A |Connection| header field that includes the token "Upgrade"".
@@ -81,7 +81,7 @@ impl UpgradeRequest {
         head: RequestHead,
         host: String,
     ) -> Result<Self, HandshakeError> {
-        if head.version != Version::Later || head.method() != "CONNECT" {
+        if head.version != Version::Later || !head.has_method("CONNECT") {
             return Err(HandshakeError::NotAnUpgrade);
         }
         let resource_name = match head.target() {
@@ -120,12 +120,7 @@ impl UpgradeRequest {
             return Err(SendError::AnswerNotHttp1);
         }
         let agreement = self.agree(acceptance)?;
-        let output = output.tail();
-        output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        for (name, value) in agreement.lines() {
-            write_header(name, value, output);
-        }
-        output.extend_from_slice(b"\r\n");
+        agreement.write(output.tail());
         Ok(agreement.into_connection(config))
     }
 
@@ -301,15 +296,37 @@ pub(super) struct Agreement<'a> {
 }
 
 impl Agreement<'_> {
+    /// Appends the 101 answer to `output`.
+    fn write(&self, output: &mut Vec<u8>) {
+        output.extend_from_slice(
+            b"HTTP/1.1 101 Switching Protocols\r\n\
+              Upgrade: websocket\r\n\
+              Connection: Upgrade\r\n",
+        );
+        if let Some(accept) = &self.accept {
+            write_header(ACCEPT, accept, output);
+        }
+        for (name, value) in self.further_lines() {
+            write_header(name, value, output);
+        }
+        output.extend_from_slice(b"\r\n");
+    }
+
     /// Returns the header lines of the answer.
+    #[cfg(feature = "http")]
     pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let upgrade = self.accept.iter().flat_map(|accept| {
             [
                 ("Upgrade", &b"websocket"[..]),
                 ("Connection", b"Upgrade"),
-                ("Sec-WebSocket-Accept", accept),
+                (ACCEPT, accept),
             ]
         });
+        upgrade.chain(self.further_lines())
+    }
+
+    /// Returns the header lines behind those of the upgrade itself.
+    fn further_lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let subprotocol = self
             .subprotocol
             .map(|subprotocol| ("Sec-WebSocket-Protocol", subprotocol.as_bytes()));
@@ -318,7 +335,7 @@ impl Agreement<'_> {
             .as_ref()
             .map(|answer| ("Sec-WebSocket-Extensions", answer.as_bytes()));
         let headers = self.headers.iter().map(|line| (line.name(), line.value()));
-        upgrade.chain(subprotocol).chain(extensions).chain(headers)
+        subprotocol.into_iter().chain(extensions).chain(headers)
     }
 
     /// Opens the connection.
@@ -369,6 +386,8 @@ fn judge_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
 fn text(value: &[u8]) -> Option<&str> {
     core::str::from_utf8(value).ok()
 }
+
+const ACCEPT: &str = "Sec-WebSocket-Accept";
 
 /// More are not offered by anybody; each costs a comparison with every other.
 const MAX_SUBPROTOCOLS: usize = 64;
