@@ -35,12 +35,12 @@ pub(crate) fn parse_offers<'a>(
     let mut offers: Vec<ExtensionOffer> = Vec::new();
     read_offers(values, |piece| match (piece, offers.last_mut()) {
         (Piece::Name(name), _) => offers.push(ExtensionOffer {
-            name: name.to_owned(),
+            name: text(name),
             params: Vec::new(),
         }),
         (Piece::Param(name, value), Some(offer)) => {
-            let value = value.map(Cow::into_owned);
-            offer.params.push((name.to_owned(), value));
+            let value = value.as_deref().map(text);
+            offer.params.push((text(name), value));
         }
         (Piece::Param(..), None) => debug_assert!(false, "a parameter follows a name"),
     })?;
@@ -54,10 +54,14 @@ pub(crate) fn judge_offers<'a>(
     read_offers(values, |_| {})
 }
 
-/// What an offer consists of, in order.
+/// What an offer consists of, in order: tokens, which are ASCII.
 enum Piece<'a> {
-    Name(&'a str),
-    Param(&'a str, Option<Cow<'a, str>>),
+    Name(&'a [u8]),
+    Param(&'a [u8], Option<Cow<'a, [u8]>>),
+}
+
+fn text(token: &[u8]) -> String {
+    token.iter().copied().map(char::from).collect()
 }
 
 fn read_offers<'a>(
@@ -106,11 +110,11 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn value(&mut self) -> Result<Cow<'a, str>, HandshakeError> {
+    fn value(&mut self) -> Result<Cow<'a, [u8]>, HandshakeError> {
         if !self.eat(b'"') {
             return self.token().map(Cow::Borrowed);
         }
-        let mut value = String::new();
+        let mut value = Vec::new();
         loop {
             let byte = match self.next() {
                 Some(b'"') => break,
@@ -118,7 +122,7 @@ impl<'a> Cursor<'a> {
                 byte => byte,
             };
             match byte {
-                Some(byte) if is_token_byte(byte) => value.push(char::from(byte)),
+                Some(byte) if is_token_byte(byte) => value.push(byte),
                 Some(_) | None => return Err(HandshakeError::ExtensionsInvalid),
             }
         }
@@ -128,7 +132,7 @@ impl<'a> Cursor<'a> {
         Ok(Cow::Owned(value))
     }
 
-    fn token(&mut self) -> Result<&'a str, HandshakeError> {
+    fn token(&mut self) -> Result<&'a [u8], HandshakeError> {
         self.skip_space();
         let len = self
             .rest
@@ -137,10 +141,10 @@ impl<'a> Cursor<'a> {
             .unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(len);
         self.rest = rest;
-        match core::str::from_utf8(token) {
-            Ok(token) if !token.is_empty() => Ok(token),
-            Ok(_) | Err(_) => Err(HandshakeError::ExtensionsInvalid),
+        if token.is_empty() {
+            return Err(HandshakeError::ExtensionsInvalid);
         }
+        Ok(token)
     }
 
     /// Takes `byte` and the white space before it, if it is next.
@@ -174,8 +178,10 @@ impl<'a> Cursor<'a> {
 }
 
 /// RFC 9110, section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\''
+            | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
 /// More offers than this are not made by anybody.
