@@ -125,7 +125,7 @@ impl ClientRequest {
         output.extend_from_slice(b"GET ");
         output.extend_from_slice(self.uri.resource_name().as_bytes());
         output.extend_from_slice(b" HTTP/1.1\r\n");
-        write_header("Host", self.uri.authority().as_bytes(), output);
+        write_header("Host", self.uri.host_header().as_bytes(), output);
         output.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\n");
         write_header("Sec-WebSocket-Key", key, output);
         output.extend_from_slice(b"Sec-WebSocket-Version: 13\r\n");

@@ -8,6 +8,7 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 use core::str::FromStr;
+use std::borrow::Cow;
 
 use crate::error::SendError;
 
@@ -56,10 +57,15 @@ impl Uri {
 
     /// Returns the value of the Host header: the port is in it unless it is the default.
     pub fn authority(&self) -> String {
+        self.host_header().into_owned()
+    }
+
+    /// Returns the value of the Host header, in memory of its own only where it has to be made.
+    pub(super) fn host_header(&self) -> Cow<'_, str> {
         if self.port == default_port(self.secure) {
             bracketed(&self.host)
         } else {
-            self.host_and_port()
+            self.host_and_port().into()
         }
     }
 
@@ -132,11 +138,11 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-fn bracketed(host: &str) -> String {
+fn bracketed(host: &str) -> Cow<'_, str> {
     if host.contains(':') {
-        format!("[{host}]")
+        format!("[{host}]").into()
     } else {
-        host.to_owned()
+        host.into()
     }
 }
 
