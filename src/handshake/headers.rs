@@ -213,21 +213,32 @@ impl Field {
     /// Returns the field of a name; `None` if it is another one.
     fn of(name: &str) -> Option<Self> {
         // Their lengths tell them apart, but for two.
-        let field = match name.len() {
-            4 => Self::Host,
-            6 => Self::Origin,
-            7 => Self::Upgrade,
-            10 => Self::Connection,
-            14 => Self::ContentLength,
-            17 if name.starts_with(['s', 'S']) => Self::Key,
-            17 => Self::TransferEncoding,
-            20 => Self::Accept,
-            21 => Self::Version,
-            22 => Self::Protocol,
-            24 => Self::Extensions,
-            _ => return None,
-        };
-        name.eq_ignore_ascii_case(field.name()).then_some(field)
+        match name.len() {
+            4 => Self::Host.if_named::<4>(name),
+            6 => Self::Origin.if_named::<6>(name),
+            7 => Self::Upgrade.if_named::<7>(name),
+            10 => Self::Connection.if_named::<10>(name),
+            14 => Self::ContentLength.if_named::<14>(name),
+            17 if name.starts_with(['s', 'S']) => Self::Key.if_named::<17>(name),
+            17 => Self::TransferEncoding.if_named::<17>(name),
+            20 => Self::Accept.if_named::<20>(name),
+            21 => Self::Version.if_named::<21>(name),
+            22 => Self::Protocol.if_named::<22>(name),
+            24 => Self::Extensions.if_named::<24>(name),
+            _ => None,
+        }
+    }
+
+    /// Returns the field if a name of this length is its own: where the length is known, all bytes
+    /// are compared at once.
+    #[inline]
+    fn if_named<const LEN: usize>(self, name: &str) -> Option<Self> {
+        let name = name.as_bytes().first_chunk::<LEN>()?;
+        let own = self.name().as_bytes().first_chunk::<LEN>()?;
+        let is_same = name.iter().zip(own).fold(true, |all, (byte, own)| {
+            all & (byte.to_ascii_lowercase() == *own)
+        });
+        is_same.then_some(self)
     }
 
     fn number(self) -> usize {
