@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +23,28 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn connect(
+    /// Opens connections with these numbers, and asks for the upgrade on each.
+    ///
+    /// They take every step together, so that many handshakes are under way at once; and there are
+    /// never more of them than the backlog of a listener takes.
+    pub(crate) fn open(
+        server: SocketAddr,
+        protocol: Protocol,
+        numbers: Range<u32>,
+    ) -> Result<Vec<Self>, Box<dyn Error>> {
+        let mut clients = Vec::new();
+        for start in numbers.clone().step_by(BATCH) {
+            let batch = start..numbers.end.min(start + BATCH as u32);
+            let batch = batch.map(|number| Self::connect(server, protocol, number));
+            let mut batch: Vec<_> = batch.collect::<Result<_, _>>()?;
+            batch.iter_mut().try_for_each(Self::send_request)?;
+            batch.iter_mut().try_for_each(Self::receive_response)?;
+            clients.append(&mut batch);
+        }
+        Ok(clients)
+    }
+
+    fn connect(
         server: SocketAddr,
         protocol: Protocol,
         number: u32,
@@ -39,7 +61,7 @@ impl Client {
     }
 
     /// Asks for the upgrade, if the protocol has one.
-    pub(crate) fn send_request(&mut self) -> Result<(), Box<dyn Error>> {
+    fn send_request(&mut self) -> Result<(), Box<dyn Error>> {
         if self.protocol == Protocol::WebSocket {
             self.stream.write_all(REQUEST.as_bytes())?;
         }
@@ -47,7 +69,7 @@ impl Client {
     }
 
     /// Waits for the upgrade that was asked for.
-    pub(crate) fn receive_response(&mut self) -> Result<(), Box<dyn Error>> {
+    fn receive_response(&mut self) -> Result<(), Box<dyn Error>> {
         if self.protocol == Protocol::Bytes {
             return Ok(());
         }
@@ -103,13 +125,7 @@ impl Client {
     /// Waits for the echo of the message of `len` bytes, and compares it.
     pub(crate) fn receive_echo(&mut self, len: usize) -> Result<(), Box<dyn Error>> {
         let expected = self.echo(len);
-        let mut received = vec![0; expected.len()];
-        self.stream.read_exact(&mut received)?;
-        if received == expected {
-            Ok(())
-        } else {
-            Err(format!("the echo of client {} is not what it sent", self.number).into())
-        }
+        self.receive(&expected)
     }
 
     /// Encodes what comes back for the message of `len` bytes.
@@ -122,8 +138,40 @@ impl Client {
         echo
     }
 
+    /// Compares the message of another client that reaches this one.
+    pub(crate) fn receive_from(&mut self, sender: &Self, len: usize) -> Result<(), Box<dyn Error>> {
+        self.receive(&sender.echo(len))
+    }
+
+    /// Sends a Close frame with 1000.
+    pub(crate) fn send_close(&mut self) -> Result<(), Box<dyn Error>> {
+        // The key is zero.
+        Ok(self.stream.write_all(b"\x88\x82\0\0\0\0\x03\xe8")?)
+    }
+
+    /// Waits for the Close frame that answers, or for the end of the stream.
+    pub(crate) fn receive_close(&mut self) -> Result<(), Box<dyn Error>> {
+        let mut received = [0; 64];
+        let len = self.stream.read(&mut received)?;
+        // Some close without an answer, and some answer without the code.
+        match &received[..len] {
+            b"" | b"\x88\0" | b"\x88\x02\x03\xe8" => Ok(()),
+            received => Err(format!("the server answers Close with {received:x?}").into()),
+        }
+    }
+
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
+    }
+
+    fn receive(&mut self, expected: &[u8]) -> Result<(), Box<dyn Error>> {
+        let mut received = vec![0; expected.len()];
+        self.stream.read_exact(&mut received)?;
+        if received == expected {
+            Ok(())
+        } else {
+            Err(format!("client {} did not get what was sent", self.number).into())
+        }
     }
 
     /// Bytes that no other client sends.
@@ -164,6 +212,9 @@ const REQUEST: &str = "GET / HTTP/1.1\r\n\
 
 /// What the key must be answered with, by the same section.
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// How many connections are opened together: fewer than the shortest backlog, which is 128.
+const BATCH: usize = 100;
 
 /// No server here takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);

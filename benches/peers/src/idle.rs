@@ -4,107 +4,66 @@
 //! place; what the others add, divided by their number, is the figure. README.md has the method.
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::client::Client;
-use crate::machine;
+use crate::figures::{Figures, Judged, Sample};
 use crate::process::{self, Memory, ServerProcess};
-use crate::servers::{self, Kind, Measured, Server};
-use crate::table;
+use crate::servers::{self, Measured, Server};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many connections are open in the end.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    connections: u32,
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS)]
+    pub(crate) connections: u32,
 
     /// 1,000 connections, once: a look, not a figure.
-    #[arg(long, conflicts_with_all = ["connections", "repeat"])]
-    quick: bool,
+    #[arg(long, conflicts_with_all = ["connections", "reps"])]
+    pub(crate) quick: bool,
 
     /// How often each server is measured, each time as a new process.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
+    pub(crate) reps: u32,
 
     /// Only this server; may be given more than once.
-    #[arg(long, value_name = "SERVER", value_parser = crate::names_measured_by(Measured::Idle))]
-    only: Vec<String>,
+    #[arg(long, value_name = "SERVER", value_delimiter = ',', value_parser = crate::names_measured_by(Measured::Idle))]
+    pub(crate) only: Vec<String>,
 
     /// Where to write the figures, each repetition of them, as JSON.
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
 }
 
-pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+pub(crate) fn measure(options: &Options) -> Result<Vec<Figures>, Box<dyn Error>> {
     process::disable_huge_pages()?;
-    let (wanted, repeat) = match options.quick {
+    let (wanted, repetitions) = match options.quick {
         true => (1_000, 1),
-        false => (options.connections, options.repeat),
+        false => (options.connections, options.reps),
     };
     let connections = limit_connections(wanted)?;
     if connections < 2 * WARM_UP {
         return Err(format!("{connections} connections are too few for a figure").into());
     }
-    let measured = servers::measured_by(Measured::Idle, &options.only);
-    let mut rows: Vec<_> = measured.into_iter().map(Row::new).collect();
-    // Repetitions outside, servers inside, so that a change of the machine shows in all of them.
-    for round in 1..=repeat {
-        for row in &mut rows {
-            let title = format!("{} {round}/{repeat}", row.server.name);
-            let figure = measure(row.server, connections, &title)
-                .map_err(|error| format!("{}: {error}", row.server.name))?;
-            row.figures.push(figure);
-        }
-    }
-    println!(
-        "Memory per idle connection: {connections} connections, one message of {MESSAGE_LEN} bytes \
-         exchanged on each, median of {repeat}.\n{}\n",
-        machine::describe()
+    let servers = servers::measured_by(Measured::Idle, &options.only);
+    let mut figures = Figures::new(
+        "idle",
+        format!(
+            "Memory of an idle connection: {connections} connections, {MESSAGE_LEN} bytes exchanged on each"
+        ),
+        "bytes",
+        Judged::ByMedianRatio,
+        vec!["idle".into()],
+        servers.iter().map(|server| (*server).into()).collect(),
     );
-    print!("{}", table(&rows));
-    if let Some(path) = &options.json {
-        fs::write(path, json(&rows, connections))?;
+    for _ in 0..repetitions {
+        figures.repeat(repetitions, |_, place| {
+            measure_once(servers[place], connections)
+        })?;
     }
-    Ok(())
-}
-
-/// What one server came to.
-struct Row {
-    server: &'static Server,
-    figures: Vec<Figure>,
-}
-
-/// What one repetition came to, in bytes per connection.
-#[derive(Debug, Clone, Copy)]
-struct Figure {
-    anonymous: f64,
-    resident: f64,
-}
-
-impl Row {
-    const fn new(server: &'static Server) -> Self {
-        Self {
-            server,
-            figures: Vec::new(),
-        }
-    }
-
-    fn sorted(&self) -> Vec<f64> {
-        let mut bytes: Vec<_> = self.figures.iter().map(|it| it.anonymous).collect();
-        bytes.sort_by(f64::total_cmp);
-        bytes
-    }
-
-    fn median(&self) -> f64 {
-        let bytes = self.sorted();
-        f64::midpoint(bytes[(bytes.len() - 1) / 2], bytes[bytes.len() / 2])
-    }
+    Ok(vec![figures])
 }
 
 /// Lowers a number of connections to what the limit of open files allows, and says so.
@@ -122,10 +81,10 @@ fn limit_connections(wanted: u32) -> Result<u32, Box<dyn Error>> {
 }
 
 /// Measures a server once.
-fn measure(server: &Server, connections: u32, title: &str) -> Result<Figure, Box<dyn Error>> {
+fn measure_once(server: &Server, connections: u32) -> Result<Sample, Box<dyn Error>> {
     let process = ServerProcess::start(server, &["--workers", "two"])?;
     let mut clients = Vec::new();
-    let mut progress = Progress::new(title, connections);
+    let mut progress = Progress::new(server.name, connections);
     open(&mut clients, WARM_UP, server, &process)?;
     let before = settle(&process)?;
     let files_before = process.count_files()?;
@@ -141,35 +100,27 @@ fn measure(server: &Server, connections: u32, title: &str) -> Result<Figure, Box
         return Err(format!("of {added} connections, the server holds {still_open}").into());
     }
     let per_connection = |before: u64, after: u64| (after as f64 - before as f64) / added as f64;
-    let figure = Figure {
-        anonymous: per_connection(before.anonymous, after.anonymous),
-        resident: per_connection(before.resident, after.resident),
-    };
-    progress.finish(&format!("{:.0} bytes", figure.anonymous));
-    Ok(figure)
+    Ok(Sample {
+        cost: per_connection(before.anonymous, after.anonymous),
+        notes: vec![("resident", per_connection(before.resident, after.resident))],
+    })
 }
 
 /// Opens `count` more connections, and exchanges a message on each.
-///
-/// They take every step together, so that many handshakes are under way at once; and there are
-/// never more of them than the backlog of a listener takes.
 fn open(
     clients: &mut Vec<Client>,
     count: u32,
     server: &Server,
     process: &ServerProcess,
 ) -> Result<(), Box<dyn Error>> {
-    let first = clients.len();
-    for number in (u32::try_from(first)?..).take(count as usize) {
-        clients.push(Client::connect(process.address(), server.protocol, number)?);
-    }
-    let new = &mut clients[first..];
-    new.iter_mut().try_for_each(Client::send_request)?;
-    new.iter_mut().try_for_each(Client::receive_response)?;
+    let first = u32::try_from(clients.len())?;
+    let mut new = Client::open(process.address(), server.protocol, first..first + count)?;
     new.iter_mut()
         .try_for_each(|it| it.send_message(MESSAGE_LEN))?;
     new.iter_mut()
-        .try_for_each(|it| it.receive_echo(MESSAGE_LEN))
+        .try_for_each(|it| it.receive_echo(MESSAGE_LEN))?;
+    clients.append(&mut new);
+    Ok(())
 }
 
 /// Waits until the memory of the server does not change any more, and returns it.
@@ -191,63 +142,7 @@ fn settle(process: &ServerProcess) -> Result<Memory, Box<dyn Error>> {
     Ok(memory)
 }
 
-/// Draws the table, as Markdown, with a column of ratios for each of our own servers.
-fn table(rows: &[Row]) -> String {
-    let ours: Vec<_> = (rows.iter())
-        .filter(|row| row.server.kind == Kind::Framewright)
-        .collect();
-    let mut head = vec!["server".into(), "version".into()];
-    head.extend([
-        "bytes per idle connection".into(),
-        "lowest to highest".into(),
-    ]);
-    head.extend(
-        ours.iter()
-            .map(|own| format!("ratio to {}", own.server.name)),
-    );
-    let mut lines = vec![head];
-    for row in rows {
-        let bytes = row.sorted();
-        let (lowest, highest) = (bytes[0], bytes[bytes.len() - 1]);
-        let mut line = vec![
-            row.server.name.to_owned(),
-            machine::version_of(row.server.package).to_owned(),
-            format!("{:.0}", row.median()),
-            format!("{lowest:.0} to {highest:.0}"),
-        ];
-        let ratios = ours.iter().map(|own| row.median() / own.median());
-        line.extend(ratios.map(|ratio| format!("{ratio:.2}")));
-        lines.push(line);
-    }
-    table::draw(&lines, 2)
-}
-
-fn json(rows: &[Row], connections: u32) -> String {
-    let servers: Vec<_> = (rows.iter())
-        .map(|row| {
-            let anonymous: Vec<_> = row.figures.iter().map(|it| it.anonymous).collect();
-            let resident: Vec<_> = row.figures.iter().map(|it| it.resident).collect();
-            json!({
-                "server": row.server.name,
-                "version": machine::version_of(row.server.package),
-                "bytes_per_connection": row.median(),
-                "anonymous": anonymous,
-                "resident": resident,
-            })
-        })
-        .collect();
-    let figures = json!({
-        "measurement": "idle",
-        "machine": machine::describe(),
-        "connections": connections,
-        "warm_up": WARM_UP,
-        "message_len": MESSAGE_LEN,
-        "servers": servers,
-    });
-    format!("{figures:#}\n")
-}
-
-/// How far a repetition has come, on standard error.
+/// How far a repetition has come, on standard error, while it lasts.
 struct Progress<'a> {
     title: &'a str,
     total: u32,
@@ -271,17 +166,23 @@ impl<'a> Progress<'a> {
             let _ = io::stderr().flush();
         }
     }
+}
 
-    fn finish(self, result: &str) {
-        let start = if self.is_drawn { "\r\x1b[K" } else { "" };
-        eprintln!("{start}{}: {result}", self.title);
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if self.is_drawn {
+            eprint!("\r\x1b[K");
+        }
     }
 }
+
+/// How many connections are open in the end, unless told otherwise.
+pub(crate) const CONNECTIONS: u32 = 10_000;
 
 /// Connections that stay open and are in place before the first look at the memory.
 const WARM_UP: u32 = 100;
 
-/// How many connections are opened together: fewer than the shortest backlog, which is 128.
+/// After how many connections progress is shown.
 const BATCH: u32 = 100;
 
 const MESSAGE_LEN: usize = 1024;

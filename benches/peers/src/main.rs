@@ -4,21 +4,29 @@
 //! once more as the server, so that a figure is of the server's process alone. README.md says how
 //! to run each, and its method.
 
+mod broadcast;
 mod client;
 mod echo;
+mod figures;
+mod handshake;
 mod idle;
+mod load;
 mod machine;
 mod process;
+mod rounds;
 mod servers;
 mod table;
 
 use std::error::Error;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand};
 
+use crate::figures::Figures;
 use crate::servers::{Measured, Server, Serving, Workers};
 
 #[derive(Parser)]
@@ -30,8 +38,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures how much time of a processor a server takes to send a message to a thousand others.
+    Broadcast(broadcast::Options),
     /// Measures how much time of a processor a server takes for a message.
     Echo(echo::Options),
+    /// Measures how much time of a processor a server takes for a connection.
+    Handshake(handshake::Options),
     /// Measures the memory that a server holds for an idle connection.
     Idle(idle::Options),
     /// Runs one of the servers, and prints `listening on ADDR` once it accepts connections.
@@ -62,8 +74,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Idle(options) => idle::run(&options),
-        Command::Echo(options) => echo::run(&options),
+        Command::Broadcast(options) => {
+            report(broadcast::measure(&options)?, options.json.as_deref())
+        }
+        Command::Echo(options) => report(echo::measure(&options)?, options.json.as_deref()),
+        Command::Handshake(options) => {
+            report(handshake::measure(&options)?, options.json.as_deref())
+        }
+        Command::Idle(options) => report(idle::measure(&options)?, options.json.as_deref()),
         Command::Serve {
             server,
             listen,
@@ -76,6 +94,15 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             Ok((server.run)(Serving { listen, workers })?)
         }
     }
+}
+
+/// Prints tables, and writes all samples to a file.
+fn report(all: Vec<Figures>, json: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    figures::print(&all);
+    if let Some(path) = json {
+        fs::write(path, format!("{:#}\n", figures::to_json(&all)))?;
+    }
+    Ok(())
 }
 
 /// The names of the servers, as values of an argument.

@@ -73,6 +73,11 @@ impl Echo for Minimal {
 }
 
 impl Minimal {
+    /// Whether the request has come, so that what follows is messages.
+    pub(super) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Takes what there is of a header, and returns its length once it is complete.
     #[inline]
     fn take_header(&mut self, input: &mut &[u8]) -> Option<usize> {

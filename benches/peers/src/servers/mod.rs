@@ -2,9 +2,10 @@
 //!
 //! Each sends back every message, written as its library's own example shows it, with that library's
 //! defaults. All run on the allocator of the C library; those on tokio run on `runtime`, those that
-//! block on `threads`. The floors of `echo` share `floor`. A new one is a file here and a line in
-//! [`SERVERS`].
+//! block on `threads`. The floors share `floor`. Those of `broadcast`, which send a message to all
+//! others, are in a folder of their own. A new one is a file here and a line in [`list::SERVERS`].
 
+mod broadcast;
 mod fastwebsockets;
 mod floor;
 mod floor_epoll;
@@ -13,6 +14,7 @@ mod framewright_blocking;
 mod framewright_mio;
 mod framewright_tokio;
 mod framewright_tokio_send;
+mod list;
 mod plain_tcp_tokio;
 mod plain_tcp_tokio_4k;
 mod runtime;
@@ -26,6 +28,8 @@ mod yawc;
 use std::io;
 use std::net::SocketAddr;
 
+pub(crate) use list::SERVERS;
+
 /// A server that can be measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Server {
@@ -35,7 +39,7 @@ pub(crate) struct Server {
     pub(crate) package: &'static str,
     pub(crate) protocol: Protocol,
     pub(crate) kind: Kind,
-    pub(crate) measured: Measured,
+    pub(crate) measured: &'static [Measured],
     /// Prints `listening on ADDR` once it accepts connections, and serves until it is killed.
     pub(crate) run: fn(Serving) -> io::Result<()>,
 }
@@ -73,161 +77,25 @@ pub(crate) enum Kind {
     Peer,
 }
 
+impl Kind {
+    /// Its name in JSON.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Framewright => "framewright",
+            Self::Peer => "peer",
+        }
+    }
+}
+
 /// By which subcommands a server is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measured {
     Idle,
     Echo,
-    Both,
+    Broadcast,
+    Handshake,
 }
-
-/// Every server, in the order of the tables.
-pub(crate) const SERVERS: &[Server] = &[
-    Server {
-        name: "raw-epoll",
-        about: "no WebSocket: bytes come back, on epoll itself",
-        package: "rustix",
-        protocol: Protocol::Bytes,
-        kind: Kind::Floor,
-        measured: Measured::Echo,
-        run: floor_epoll::serve_raw,
-    },
-    Server {
-        name: "raw-tokio",
-        about: "no WebSocket: bytes come back, on tokio",
-        package: "tokio",
-        protocol: Protocol::Bytes,
-        kind: Kind::Floor,
-        measured: Measured::Echo,
-        run: floor_tokio::serve_raw,
-    },
-    Server {
-        name: "floor-epoll",
-        about: "a hand-written minimal WebSocket on epoll itself",
-        package: "rustix",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Floor,
-        measured: Measured::Echo,
-        run: floor_epoll::serve_minimal,
-    },
-    Server {
-        name: "floor-tokio",
-        about: "a hand-written minimal WebSocket on tokio",
-        package: "tokio",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Floor,
-        measured: Measured::Echo,
-        run: floor_tokio::serve_minimal,
-    },
-    Server {
-        name: "plain-tcp-tokio",
-        about: "no WebSocket: bytes through a buffer on the stack; the floor of tokio",
-        package: "tokio",
-        protocol: Protocol::Bytes,
-        kind: Kind::Floor,
-        measured: Measured::Idle,
-        run: plain_tcp_tokio::serve,
-    },
-    Server {
-        name: "plain-tcp-tokio-4k",
-        about: "no WebSocket: bytes through a buffer of 4 KiB in the task, as most write it",
-        package: "tokio",
-        protocol: Protocol::Bytes,
-        kind: Kind::Floor,
-        measured: Measured::Idle,
-        run: plain_tcp_tokio_4k::serve,
-    },
-    Server {
-        name: "framewright-mio",
-        about: "the bare core on an event loop: examples/mio_server.rs",
-        package: "framewright",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Framewright,
-        measured: Measured::Both,
-        run: framewright_mio::serve,
-    },
-    Server {
-        name: "framewright-tokio",
-        about: "the tokio adapter with its default configuration",
-        package: "framewright",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Framewright,
-        measured: Measured::Both,
-        run: framewright_tokio::serve,
-    },
-    Server {
-        name: "framewright-tokio-send",
-        about: "the same, with a flush for each message",
-        package: "framewright",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Framewright,
-        measured: Measured::Echo,
-        run: framewright_tokio_send::serve,
-    },
-    Server {
-        name: "framewright-blocking",
-        about: "the blocking adapter with its default configuration, a thread per connection",
-        package: "framewright",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Framewright,
-        measured: Measured::Echo,
-        run: framewright_blocking::serve,
-    },
-    Server {
-        name: "fastwebsockets",
-        about: "fastwebsockets over hyper's upgrade",
-        package: "fastwebsockets",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Peer,
-        measured: Measured::Both,
-        run: fastwebsockets::serve,
-    },
-    Server {
-        name: "sockudo-ws",
-        about: "sockudo-ws with its default configuration",
-        package: "sockudo-ws",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Peer,
-        measured: Measured::Both,
-        run: sockudo_ws::serve,
-    },
-    Server {
-        name: "tokio-tungstenite",
-        about: "tokio-tungstenite with its default configuration",
-        package: "tokio-tungstenite",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Peer,
-        measured: Measured::Both,
-        run: tokio_tungstenite::serve,
-    },
-    Server {
-        name: "tokio-websockets",
-        about: "tokio-websockets with its default configuration",
-        package: "tokio-websockets",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Peer,
-        measured: Measured::Both,
-        run: tokio_websockets::serve,
-    },
-    Server {
-        name: "tungstenite",
-        about: "tungstenite with its default configuration, a thread per connection",
-        package: "tungstenite",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Peer,
-        measured: Measured::Echo,
-        run: tungstenite::serve,
-    },
-    Server {
-        name: "yawc",
-        about: "yawc over hyper's upgrade, its limit raised from 1 MiB",
-        package: "yawc",
-        protocol: Protocol::WebSocket,
-        kind: Kind::Peer,
-        measured: Measured::Both,
-        run: yawc::serve,
-    },
-];
 
 /// Finds a server by its name.
 pub(crate) fn find(name: &str) -> Option<&'static Server> {
@@ -238,7 +106,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Server> {
 /// or all if there is none.
 pub(crate) fn measured_by(subcommand: Measured, only: &[String]) -> Vec<&'static Server> {
     (SERVERS.iter())
-        .filter(|it| it.measured == subcommand || it.measured == Measured::Both)
+        .filter(|it| it.measured.contains(&subcommand))
         .filter(|it| only.is_empty() || only.iter().any(|name| name == it.name))
         .collect()
+}
+
+/// Those with a name in `only`, and the floors, without which there is no ratio.
+pub(crate) fn with_floors(subcommand: Measured, only: &[String]) -> Vec<&'static Server> {
+    let mut servers = measured_by(subcommand, &[]);
+    servers.retain(|it| {
+        it.kind == Kind::Floor || only.is_empty() || only.iter().any(|name| name == it.name)
+    });
+    servers
 }

@@ -30,7 +30,7 @@ async fn echo(mut stream: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-async fn shake_hands(stream: &mut TcpStream) -> Result<(), Error> {
+pub(super) async fn shake_hands(stream: &mut TcpStream) -> Result<(), Error> {
     let mut head = Vec::with_capacity(4096);
     loop {
         if stream.read_buf(&mut head).await? == 0 {
