@@ -190,9 +190,11 @@ impl Figures {
             let mut line = vec![subject.name.to_owned(), version.to_owned()];
             line.extend((0..self.rows.len()).map(|row| {
                 let ratio = self.ratio(row, place);
-                match ratio.value.is_nan() {
-                    true => "failed".to_owned(),
-                    false => format!("{:.2} ({:.0} %)", ratio.value, 100.0 * ratio.dispersion),
+                let (value, spread) = (ratio.value, 100.0 * ratio.dispersion);
+                match self.judged {
+                    _ if value.is_nan() => "failed".to_owned(),
+                    Judged::ByMedianRatio => format!("{value:.2} ({spread:.0} %)"),
+                    Judged::ByBest => format!("{value:.2} ({})", round(self.cost(row, place))),
                 }
             }));
             lines.push(line);
@@ -322,6 +324,17 @@ impl Figures {
 }
 
 impl Judged {
+    /// What the cells of a table say.
+    const fn describe(self) -> &'static str {
+        match self {
+            Self::ByMedianRatio => {
+                "as a multiple of the limit: median of the ratios, and in brackets \
+                 (highest - lowest) / median"
+            }
+            Self::ByBest => "as a multiple of the limit, and in brackets the best itself",
+        }
+    }
+
     /// A figure that is not a number makes the whole so: who failed once has failed.
     fn of(self, figures: impl Iterator<Item = f64>) -> f64 {
         match self {
@@ -378,7 +391,11 @@ fn round(figure: f64) -> String {
 pub(crate) fn print(all: &[Figures]) {
     println!("{}, load {}\n", machine::describe(), machine::load());
     for figures in all {
-        println!("{}\n\n{}", figures.title, figures.table());
+        let judged = match figures.rows.len() {
+            1 => "",
+            _ => figures.judged.describe(),
+        };
+        println!("{}\n{judged}\n\n{}", figures.title, figures.table());
         println!("{}", figures.summary());
     }
 }

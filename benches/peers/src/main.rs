@@ -12,6 +12,7 @@ mod handshake;
 mod idle;
 mod load;
 mod machine;
+mod micro;
 mod process;
 mod rounds;
 mod servers;
@@ -46,6 +47,8 @@ enum Command {
     Handshake(handshake::Options),
     /// Measures the memory that a server holds for an idle connection.
     Idle(idle::Options),
+    /// Measures what a message takes in process, without a kernel.
+    Micro(micro::Options),
     /// Runs one of the servers, and prints `listening on ADDR` once it accepts connections.
     Serve {
         #[arg(value_parser = server_names())]
@@ -82,6 +85,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             report(handshake::measure(&options)?, options.json.as_deref())
         }
         Command::Idle(options) => report(idle::measure(&options)?, options.json.as_deref()),
+        Command::Micro(options) => report(micro::measure(&options)?, options.json.as_deref()),
         Command::Serve {
             server,
             listen,
