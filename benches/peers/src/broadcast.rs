@@ -22,7 +22,7 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
 
     /// How often everything is measured, each time with new servers.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = rounds::REPETITIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) reps: u32,
 
     /// How many connections receive what one sends.

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
 
     /// How often everything is measured, each time with new servers.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = rounds::REPETITIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) reps: u32,
 
     /// Only these rows: connections, messages in flight on each, and their size.
@@ -55,7 +55,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Figures>, Box<dyn Error>>
     let servers = servers::with_floors(Measured::Echo, &options.only);
     let mut figures = Figures::new(
         "echo",
-        "Server CPU time of an echo, per message".into(),
+        "Server CPU time of an echo: connections × in flight × length".into(),
         "ns",
         Judged::ByMedianRatio,
         rows.iter().map(|row| row.name.into()).collect(),

@@ -229,6 +229,11 @@ impl Figures {
                 floors.join(" or "),
                 places.join(", "),
             );
+            for (place, subject) in self.subjects.iter().enumerate() {
+                if self.ratio(row, place).value.is_nan() {
+                    summary += &format!("{name:<12} FAILED: {}\n", subject.name);
+                }
+            }
         }
         summary
     }

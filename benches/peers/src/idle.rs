@@ -25,7 +25,7 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
 
     /// How often each server is measured, each time as a new process.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = REPETITIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) reps: u32,
 
     /// Only this server; may be given more than once.
@@ -178,6 +178,9 @@ impl Drop for Progress<'_> {
 
 /// How many connections are open in the end, unless told otherwise.
 pub(crate) const CONNECTIONS: u32 = 10_000;
+
+/// How often each server is measured, unless told otherwise.
+pub(crate) const REPETITIONS: u32 = 3;
 
 /// Connections that stay open and are in place before the first look at the memory.
 const WARM_UP: u32 = 100;

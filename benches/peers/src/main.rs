@@ -4,6 +4,7 @@
 //! once more as the server, so that a figure is of the server's process alone. README.md says how
 //! to run each, and its method.
 
+mod all;
 mod broadcast;
 mod client;
 mod echo;
@@ -13,6 +14,7 @@ mod idle;
 mod load;
 mod machine;
 mod micro;
+mod plot;
 mod process;
 mod rounds;
 mod servers;
@@ -39,6 +41,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures everything, and draws it.
+    All(all::Options),
     /// Measures how much time of a processor a server takes to send a message to a thousand others.
     Broadcast(broadcast::Options),
     /// Measures how much time of a processor a server takes for a message.
@@ -49,6 +53,8 @@ enum Command {
     Idle(idle::Options),
     /// Measures what a message takes in process, without a kernel.
     Micro(micro::Options),
+    /// Draws what was measured before.
+    Plot(plot::Options),
     /// Runs one of the servers, and prints `listening on ADDR` once it accepts connections.
     Serve {
         #[arg(value_parser = server_names())]
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
+        Command::All(options) => all::run(&options),
         Command::Broadcast(options) => {
             report(broadcast::measure(&options)?, options.json.as_deref())
         }
@@ -86,6 +93,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         }
         Command::Idle(options) => report(idle::measure(&options)?, options.json.as_deref()),
         Command::Micro(options) => report(micro::measure(&options)?, options.json.as_deref()),
+        Command::Plot(options) => plot::run(&options),
         Command::Serve {
             server,
             listen,

@@ -3,7 +3,6 @@
 //! Servers run on one core and the load on another. What the load is, it does not know.
 
 use std::error::Error;
-use std::thread;
 use std::time::Instant;
 
 use crate::figures::{Figures, Sample};
@@ -12,12 +11,12 @@ use crate::servers::Server;
 
 /// Keeps this thread on the core of the load, and raises its limits.
 pub(crate) fn prepare() -> Result<(), Box<dyn Error>> {
-    // Not of this thread: another measurement may have kept it on one core before.
-    if thread::available_parallelism()?.get() < 2 && process::pin_to_core(SERVER_CORE).is_err() {
-        return Err("it takes a core for the server and another for the load".into());
-    }
     process::raise_file_limit()?;
-    Ok(process::pin_to_core(LOAD_CORE)?)
+    // Whoever measured before may have kept this thread on a core: that there are two shows here.
+    let pinned = process::pin_to_core(SERVER_CORE).and_then(|()| process::pin_to_core(LOAD_CORE));
+    pinned.map_err(|error| {
+        format!("it takes a core for the server and another for the load: {error}").into()
+    })
 }
 
 /// Measures the rows of `figures` with all servers, which are its subjects, so many times.
@@ -71,6 +70,9 @@ impl<'a> Stopwatch<'a> {
         })
     }
 }
+
+/// How often everything is measured, unless told otherwise.
+pub(crate) const REPETITIONS: u32 = 5;
 
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;

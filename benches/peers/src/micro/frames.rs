@@ -125,8 +125,11 @@ pub(super) fn check(
     is_masked: IsMasked,
 ) -> Result<(), Failure> {
     for number in 0..count {
+        if bytes.first() != Some(&(0b1000_0000 | Kind::Binary.opcode())) {
+            return Err(format!("message {number} begins with {:x?}", bytes.first()).into());
+        }
         let header = Header::decode(bytes).ok_or(format!("{number} messages are there"))?;
-        if (header.kind, header.payload_len) != (Kind::Binary, expected.len())
+        if header.payload_len != expected.len()
             || header.key.is_some() != (is_masked == IsMasked::Yes)
         {
             return Err(format!("message {number} has the header {header:?}").into());

@@ -12,17 +12,19 @@ use crate::servers::Kind;
 
 pub(super) const ALIGNED: Group = Group {
     name: "micro-mask",
-    title: "Masking in place, payload at a multiple of 64",
+    title: "Masking in place: length + offset into the key, payloads aligned",
     rows: ROWS,
     subjects,
+    // At multiples of 64.
     prepare: |row, subject| prepare(row, subject, 0),
 };
 
 pub(super) const MISALIGNED: Group = Group {
     name: "micro-mask-misaligned",
-    title: "Masking in place, payload at a multiple of 64 and one more",
+    title: "Masking in place: length + offset into the key, payloads misaligned",
     rows: ROWS,
     subjects,
+    // One byte behind multiples of 64.
     prepare: |row, subject| prepare(row, subject, 1),
 };
 

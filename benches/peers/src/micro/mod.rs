@@ -30,7 +30,7 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
 
     /// How often everything is measured; the best counts.
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = REPETITIONS, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) reps: u32,
 
     /// Only these groups of rows.
@@ -163,6 +163,9 @@ impl Case {
 
 /// Everything is done in multiples of this, which is how many messages share a flush.
 const UNIT: usize = 64;
+
+/// How often everything is measured, unless told otherwise.
+pub(crate) const REPETITIONS: u32 = 7;
 
 const SAMPLES: usize = 5;
 
