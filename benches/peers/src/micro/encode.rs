@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::frames::{self, IsMasked};
 use super::sockets::{self, Role, Socket};
 use super::stream::{MemoryStream, Repeat};
-use super::{Failure, Group, Run, UNIT};
+use super::{BATCH, Failure, Group, Run};
 use crate::figures::Subject;
 
 pub(super) const EACH: Group = Group {
@@ -13,16 +13,18 @@ pub(super) const EACH: Group = Group {
     title: "Encoding a binary message by a server, one write each, in process",
     rows: ROWS,
     subjects,
+    unit: 1,
     prepare: |row, subject| {
         (sockets::ENCODERS[subject].encode)(Role::Server, Flush::Each, LENGTHS[row])
     },
 };
 
-pub(super) const BATCH: Group = Group {
+pub(super) const BATCHES: Group = Group {
     name: "micro-encode-batch",
     title: "Encoding a binary message by a server, 64 per flush, in process",
     rows: ROWS,
     subjects,
+    unit: BATCH,
     prepare: |row, subject| {
         (sockets::ENCODERS[subject].encode)(Role::Server, Flush::Batch, LENGTHS[row])
     },
@@ -33,6 +35,7 @@ pub(super) const CLIENT: Group = Group {
     title: "Encoding a binary message by a client (masked), 64 per flush, in process",
     rows: &["16B", "16KiB"],
     subjects,
+    unit: BATCH,
     prepare: |row, subject| {
         (sockets::ENCODERS[subject].encode)(Role::Client, Flush::Batch, [16, 16 << 10][row])
     },
@@ -57,13 +60,13 @@ pub(super) fn prepare<S: Socket>(role: Role, flush: Flush, len: usize) -> Result
     let stream = || MemoryStream::new([].into(), Repeat::Once);
     let (checked, kept) = stream().keep();
     let mut socket = S::open(checked, role)?;
-    run(&mut socket, flush, 2 * UNIT, &payload)?;
+    run(&mut socket, flush, 2 * BATCH, &payload)?;
     let is_masked = match role {
         Role::Server => IsMasked::No,
         Role::Client => IsMasked::Yes,
     };
     let written = kept.lock().map_err(|_| "a writer panicked")?;
-    frames::check(&written, 2 * UNIT, &payload, is_masked)?;
+    frames::check(&written, 2 * BATCH, &payload, is_masked)?;
     let mut socket = S::open(stream(), role)?;
     Ok(Box::new(move |count| {
         run(&mut socket, flush, count, &payload)
@@ -78,7 +81,7 @@ fn run<S: Socket>(
 ) -> Result<(), Failure> {
     match flush {
         Flush::Each => socket.send(count, payload),
-        Flush::Batch => socket.send_batches(count / UNIT, payload),
+        Flush::Batch => socket.send_batches(count / BATCH, payload),
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) const HANDSHAKE: Group = Group {
     title: "Opening handshake of a server, in process",
     rows: &["bare", "browser"],
     subjects: || SERVERS.iter().map(|it| it.subject).collect(),
+    unit: 1,
     prepare: |row, subject| (SERVERS[subject].prepare)(REQUESTS[row].as_bytes().into()),
 };
 

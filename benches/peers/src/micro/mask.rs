@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use framewright::frame::MaskingKey;
 
-use super::{Failure, Group, Run, UNIT, frames, kernels};
+use super::{Failure, Group, Run, frames, kernels};
 use crate::figures::Subject;
 use crate::servers::Kind;
 
@@ -15,6 +15,7 @@ pub(super) const ALIGNED: Group = Group {
     title: "Masking in place: length + offset into the key, payloads aligned",
     rows: ROWS,
     subjects,
+    unit: 1,
     // At multiples of 64.
     prepare: |row, subject| prepare(row, subject, 0),
 };
@@ -24,6 +25,7 @@ pub(super) const MISALIGNED: Group = Group {
     title: "Masking in place: length + offset into the key, payloads misaligned",
     rows: ROWS,
     subjects,
+    unit: 1,
     // One byte behind multiples of 64.
     prepare: |row, subject| prepare(row, subject, 1),
 };
@@ -119,7 +121,7 @@ struct Buffer {
 impl Buffer {
     fn new(len: usize, offset: usize, misalignment: usize) -> Self {
         let stride = (len + misalignment).next_multiple_of(64);
-        let count = (IN_CACHE / stride).clamp(1, UNIT);
+        let count = (IN_CACHE / stride).clamp(1, MOST_PAYLOADS);
         let bytes = vec![0; count * stride + 64];
         let start = bytes.as_ptr().align_offset(64) + misalignment;
         Self {
@@ -163,6 +165,8 @@ fn turned(offset: usize) -> [u8; 4] {
     let key = u32::from_be_bytes(KEY);
     key.rotate_left(8 * (offset as u32 % 4)).to_be_bytes()
 }
+
+const MOST_PAYLOADS: usize = 64;
 
 /// The payloads stay in the first cache.
 const IN_CACHE: usize = 16 << 10;

@@ -64,6 +64,8 @@ struct Group {
     title: &'static str,
     rows: &'static [&'static str],
     subjects: fn() -> Vec<Subject>,
+    /// Everything is done in multiples of this.
+    unit: usize,
     /// Prepares a row (by its number) with a subject, and checks its answers.
     prepare: fn(usize, usize) -> Result<Run, Failure>,
 }
@@ -77,7 +79,7 @@ const GROUPS: &[Group] = &[
     decode::BINARY,
     decode::TEXT,
     encode::EACH,
-    encode::BATCH,
+    encode::BATCHES,
     encode::CLIENT,
     mask::ALIGNED,
     mask::MISALIGNED,
@@ -95,6 +97,7 @@ fn group_names() -> PossibleValuesParser {
 /// What is measured, and how often in one sample.
 struct Case {
     run: Run,
+    unit: usize,
     count: usize,
 }
 
@@ -113,7 +116,7 @@ impl Group {
             figures.repeat(repetitions, |row, subject| {
                 let mut case = match cases.remove(&(row, subject)) {
                     Some(case) => case,
-                    None => Case::new((self.prepare)(row, subject)?, interval)?,
+                    None => Case::new((self.prepare)(row, subject)?, self.unit, interval)?,
                 };
                 let cost = case.measure()?;
                 cases.insert((row, subject), case);
@@ -129,18 +132,18 @@ impl Group {
 
 impl Case {
     /// Finds out how many fill a sample.
-    fn new(mut run: Run, interval: Duration) -> Result<Self, Failure> {
-        let mut count = UNIT;
+    fn new(mut run: Run, unit: usize, interval: Duration) -> Result<Self, Failure> {
+        let mut count = unit;
         loop {
             let started = Instant::now();
             run(black_box(count))?;
             let elapsed = started.elapsed();
             if elapsed >= interval / 4 {
                 let units = interval.as_secs_f64() / elapsed.as_secs_f64();
-                let units = units * (count / UNIT) as f64;
+                let units = units * (count / unit) as f64;
                 // Positive, and far from what would not fit.
-                let count = (units.ceil() as usize).max(1) * UNIT;
-                return Ok(Self { run, count });
+                let count = (units.ceil() as usize).max(1) * unit;
+                return Ok(Self { run, unit, count });
             }
             count *= 2;
         }
@@ -149,7 +152,7 @@ impl Case {
     /// Returns the median of some samples, in nanoseconds for one.
     fn measure(&mut self) -> Result<f64, Failure> {
         // What was last used is another case: this one is brought back to the caches.
-        (self.run)((self.count / UNIT / 8).max(1) * UNIT)?;
+        (self.run)((self.count / self.unit / 8).max(1) * self.unit)?;
         let mut samples = [0.0; SAMPLES];
         for sample in &mut samples {
             let started = Instant::now();
@@ -161,13 +164,13 @@ impl Case {
     }
 }
 
-/// Everything is done in multiples of this, which is how many messages share a flush.
-const UNIT: usize = 64;
+/// How many messages share a flush.
+const BATCH: usize = 64;
 
 /// How often everything is measured, unless told otherwise.
-pub(crate) const REPETITIONS: u32 = 7;
+pub(crate) const REPETITIONS: u32 = 11;
 
-const SAMPLES: usize = 5;
+const SAMPLES: usize = 9;
 
-/// How long a sample takes.
-const INTERVAL: Duration = Duration::from_millis(4);
+/// How long a sample takes: less than the turn of another process on the same core.
+const INTERVAL: Duration = Duration::from_millis(1);

@@ -7,7 +7,7 @@ use super::{Role, Socket, block_on};
 use crate::figures::Subject;
 use crate::micro::frames::Kind;
 use crate::micro::stream::MemoryStream;
-use crate::micro::{Failure, UNIT};
+use crate::micro::{BATCH, Failure};
 use crate::servers;
 
 pub(super) struct Fastwebsockets(FragmentCollector<MemoryStream>);
@@ -53,6 +53,6 @@ impl Socket for Fastwebsockets {
     }
 
     fn send_batches(&mut self, count: usize, payload: &Bytes) -> Result<(), Failure> {
-        self.send(count * UNIT, payload)
+        self.send(count * BATCH, payload)
     }
 }

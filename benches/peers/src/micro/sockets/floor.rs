@@ -9,7 +9,7 @@ use super::{Role, Socket};
 use crate::figures::Subject;
 use crate::micro::frames::{self, Header, Kind};
 use crate::micro::stream::MemoryStream;
-use crate::micro::{Failure, UNIT, kernels};
+use crate::micro::{BATCH, Failure, kernels};
 use crate::servers;
 
 pub(super) struct Floor {
@@ -96,7 +96,7 @@ impl Socket for Floor {
                 self.send_shared(payload)?;
                 continue;
             }
-            for _ in 0..UNIT {
+            for _ in 0..BATCH {
                 self.append(payload);
                 if self.output.len() >= WRITTEN_LEN {
                     self.stream.write_all(&self.output)?;
@@ -142,14 +142,14 @@ impl Floor {
     /// Writes a batch whose payloads are not copied.
     fn send_shared(&mut self, payload: &[u8]) -> Result<(), Failure> {
         frames::header(Kind::Binary, payload.len(), None, &mut self.output);
-        let mut pieces = [IoSlice::new(&[]); 2 * UNIT];
+        let mut pieces = [IoSlice::new(&[]); 2 * BATCH];
         for pair in pieces.chunks_exact_mut(2) {
             // The same header each time, which a message of its own would not have.
             pair[0] = IoSlice::new(&self.output);
             pair[1] = IoSlice::new(payload);
         }
         let written = self.stream.write_vectored(&pieces)?;
-        debug_assert_eq!(written, UNIT * (self.output.len() + payload.len()));
+        debug_assert_eq!(written, BATCH * (self.output.len() + payload.len()));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{Role, Socket};
 use crate::figures::Subject;
 use crate::micro::frames::Kind;
 use crate::micro::stream::MemoryStream;
-use crate::micro::{Failure, UNIT};
+use crate::micro::{BATCH, Failure};
 use crate::servers;
 
 struct Core {
@@ -57,7 +57,7 @@ impl Core {
     /// Writes all that waits.
     fn write(&mut self) -> Result<(), Failure> {
         while !self.output.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); 2 * UNIT];
+            let mut pieces = [IoSlice::new(&[]); 2 * BATCH];
             let mut count = 0;
             for (piece, chunk) in pieces.iter_mut().zip(self.output.chunks()) {
                 *piece = IoSlice::new(chunk);
@@ -103,7 +103,7 @@ impl Socket for Borrowed {
     fn send_batches(&mut self, count: usize, payload: &Bytes) -> Result<(), Failure> {
         let core = &mut self.0;
         for _ in 0..count {
-            for _ in 0..UNIT {
+            for _ in 0..BATCH {
                 core.connection.send_binary(payload, &mut core.output)?;
             }
             core.write()?;
@@ -142,7 +142,7 @@ impl Socket for Shared {
     fn send_batches(&mut self, count: usize, payload: &Bytes) -> Result<(), Failure> {
         let core = &mut self.0;
         for _ in 0..count {
-            for _ in 0..UNIT {
+            for _ in 0..BATCH {
                 let message = Message::Binary(payload.clone());
                 core.connection.send_message(message, &mut core.output)?;
             }

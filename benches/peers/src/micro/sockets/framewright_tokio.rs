@@ -10,7 +10,7 @@ use super::{Role, Socket, block_on};
 use crate::figures::Subject;
 use crate::micro::frames::Kind;
 use crate::micro::stream::MemoryStream;
-use crate::micro::{Failure, UNIT};
+use crate::micro::{BATCH, Failure};
 use crate::servers;
 
 fn open(stream: MemoryStream, role: Role) -> WebSocket<MemoryStream> {
@@ -46,7 +46,7 @@ fn send_batches(
 ) -> Result<(), Failure> {
     block_on(async {
         for _ in 0..count {
-            for _ in 0..UNIT {
+            for _ in 0..BATCH {
                 socket.feed(payload.clone()).await?;
             }
             socket.flush().await?;

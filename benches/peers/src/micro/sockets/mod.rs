@@ -23,7 +23,7 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use super::encode::Flush;
 use super::frames::Kind;
 use super::stream::MemoryStream;
-use super::{Failure, Run, UNIT, decode, encode};
+use super::{BATCH, Failure, Run, decode, encode};
 use crate::figures::Subject;
 
 /// A WebSocket that is open, over a stream in memory.
@@ -149,7 +149,7 @@ fn send_batches<M, E: Error + 'static>(
 ) -> Result<(), Failure> {
     block_on(async {
         for _ in 0..count {
-            for _ in 0..UNIT {
+            for _ in 0..BATCH {
                 socket.feed(message()).await?;
             }
             socket.flush().await?;

@@ -7,7 +7,7 @@ use super::{Role, Socket};
 use crate::figures::Subject;
 use crate::micro::frames::Kind;
 use crate::micro::stream::MemoryStream;
-use crate::micro::{Failure, UNIT};
+use crate::micro::{BATCH, Failure};
 use crate::servers;
 
 pub(super) struct Tungstenite(WebSocket<MemoryStream>);
@@ -47,7 +47,7 @@ impl Socket for Tungstenite {
 
     fn send_batches(&mut self, count: usize, payload: &Bytes) -> Result<(), Failure> {
         for _ in 0..count {
-            for _ in 0..UNIT {
+            for _ in 0..BATCH {
                 self.0.write(Message::Binary(payload.clone()))?;
             }
             self.0.flush()?;
