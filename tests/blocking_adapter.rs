@@ -486,10 +486,13 @@ fn an_outbox_that_is_full_gives_the_reply_back_until_the_adapter_has_written() {
 
 #[test]
 fn a_long_payload_that_is_sent_back_is_not_copied() {
+    /// The address of the bytes of a write, and they themselves.
+    type Writes = Arc<Mutex<Vec<(usize, Vec<u8>)>>>;
+
     /// Reads what it is given, and notes from where it is written.
     struct Witness {
         input: io::Cursor<Vec<u8>>,
-        written: Arc<Mutex<Vec<(usize, Vec<u8>)>>>,
+        written: Writes,
     }
 
     impl Read for Witness {
@@ -519,7 +522,7 @@ fn a_long_payload_that_is_sent_back_is_not_copied() {
             };
             let mut input = frame(peer, Opcode::Text, true, long.as_bytes());
             input.extend(frame(peer, Opcode::Ping, true, b""));
-            let written = Arc::default();
+            let written = Writes::default();
             let stream = Witness {
                 input: io::Cursor::new(input),
                 written: Arc::clone(&written),

@@ -298,6 +298,7 @@ impl Assembler {
     }
 
     /// Returns the message that is whole, if it is long.
+    #[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io"))]
     pub(super) const fn whole(&self) -> &Bytes {
         &self.whole
     }

@@ -280,6 +280,7 @@ impl RecvBuffer {
 
     /// Returns the payload of the event if it is long and can be passed on without a copy; else it is
     /// empty.
+    #[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io"))]
     pub(crate) const fn whole(&self) -> &Bytes {
         self.assembler.whole()
     }
