@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::figures::{Figures, Judged, Sample};
-use crate::load::Load;
+use crate::load::{Load, Waiting};
 use crate::process::ServerProcess;
 use crate::rounds::{self, Stopwatch};
 use crate::servers::{self, Measured, Server};
@@ -102,7 +102,8 @@ fn open(
     }
     let message = sender.message(MESSAGE_LEN);
     let delivery_len = sender.echo(MESSAGE_LEN).len();
-    Load::new(clients, &message, delivery_len, in_flight)
+    // Asleep or not when the next delivery comes, which is chance, would be half of the figure.
+    Load::new(clients, &message, delivery_len, in_flight, Waiting::Spin)
 }
 
 /// How many receive what one sends, unless told otherwise.

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::client::Client;
 use crate::figures::{Figures, Judged, Sample};
-use crate::load::Load;
+use crate::load::{Load, Waiting};
 use crate::process::ServerProcess;
 use crate::rounds::{self, Stopwatch};
 use crate::servers::{self, Measured, Server};
@@ -146,7 +146,7 @@ fn open(row: &Row, server: &Server, process: &ServerProcess) -> Result<Load, Box
     let first = clients.first().ok_or("a row without connections")?;
     let message = first.message(row.message_len);
     let echo_len = first.echo(row.message_len).len();
-    let mut load = Load::new(clients, &message, echo_len, row.in_flight)?;
+    let mut load = Load::new(clients, &message, echo_len, row.in_flight, Waiting::Sleep)?;
     for link in 0..row.connections as usize {
         load.send(link, row.in_flight, row.in_flight)?;
     }

@@ -30,6 +30,16 @@ pub(crate) struct Load {
     /// Where the kernel would put what it drops.
     room: Vec<u8>,
     events: Vec<epoll::Event>,
+    waiting: Waiting,
+}
+
+/// What it does while nothing comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It sleeps, and who sends to it wakes it.
+    Sleep,
+    /// It looks again, so that nobody pays for waking it.
+    Spin,
 }
 
 /// A connection.
@@ -59,6 +69,7 @@ impl Load {
         message: &[u8],
         reply_len: usize,
         in_flight: u64,
+        waiting: Waiting,
     ) -> Result<Self, Box<dyn Error>> {
         let copies = usize::try_from(in_flight)?.min((BATCH_LEN / message.len()).max(1));
         let mut load = Self {
@@ -71,6 +82,7 @@ impl Load {
             expected: 0,
             room: vec![0; ROOM_LEN],
             events: Vec::with_capacity(1024),
+            waiting,
         };
         for client in clients {
             let stream = client.into_stream();
@@ -125,22 +137,35 @@ impl Load {
         self.received as f64 / self.reply_len as f64
     }
 
+    /// Waits until something comes.
+    fn wait(&mut self) -> Result<(), Box<dyn Error>> {
+        let timeout = match self.waiting {
+            Waiting::Sleep => Timespec::try_from(PATIENCE)?,
+            Waiting::Spin => Timespec::default(),
+        };
+        self.events.clear();
+        let started = Instant::now();
+        while self.events.is_empty() {
+            epoll::wait(
+                &self.epoll,
+                spare_capacity(&mut self.events),
+                Some(&timeout),
+            )?;
+            if self.events.is_empty() && started.elapsed() >= PATIENCE {
+                return Err(format!(
+                    "nothing came back for {} s, {} bytes are missing",
+                    PATIENCE.as_secs(),
+                    self.expected - self.received
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
     /// Waits once, and does what can be done.
     fn turn(&mut self, replace: Replace) -> Result<(), Box<dyn Error>> {
-        self.events.clear();
-        epoll::wait(
-            &self.epoll,
-            spare_capacity(&mut self.events),
-            Some(&PATIENCE),
-        )?;
-        if self.events.is_empty() {
-            return Err(format!(
-                "nothing came back for {} s, {} bytes are missing",
-                PATIENCE.tv_sec,
-                self.expected - self.received
-            )
-            .into());
-        }
+        self.wait()?;
         for event in &self.events {
             let link = &mut self.links[usize::try_from(event.data.u64())?];
             link.send(&self.batch)?;
@@ -197,7 +222,4 @@ const BATCH_LEN: usize = 256 << 10;
 const ROOM_LEN: usize = 1 << 20;
 
 /// No server takes so long for anything.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 10,
-    tv_nsec: 0,
-};
+const PATIENCE: Duration = Duration::from_secs(10);
