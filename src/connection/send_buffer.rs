@@ -254,8 +254,9 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-/// A buffer up to this size is kept when it drains: what the adapters write at once.
-const RETAINED_LEN: usize = 64 << 10;
+/// A buffer up to this size is kept when it drains: what the adapters write at once, which is 64 KiB
+/// and the message that brought it there.
+const RETAINED_LEN: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests {
