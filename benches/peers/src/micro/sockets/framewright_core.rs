@@ -55,19 +55,32 @@ impl Core {
     }
 
     /// Writes all that waits.
+    #[inline]
     fn write(&mut self) -> Result<(), Failure> {
         while !self.output.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); 2 * BATCH];
+            // Mostly it is one piece, as the documentation says.
+            if let Some(piece) = self.output.as_slice() {
+                let written = self.stream.write(piece)?;
+                self.output.consume(written);
+                continue;
+            }
+            let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
             let mut count = 0;
             for (piece, chunk) in pieces.iter_mut().zip(self.output.chunks()) {
                 *piece = IoSlice::new(chunk);
                 count += 1;
             }
-            let written = match &pieces[..count] {
-                [piece] => self.stream.write(piece)?,
-                pieces => self.stream.write_vectored(pieces)?,
-            };
+            let written = self.stream.write_vectored(&pieces[..count])?;
             self.output.consume(written);
+        }
+        Ok(())
+    }
+
+    /// Writes if so much waits that it is time, as every adapter does.
+    #[inline]
+    fn write_due(&mut self) -> Result<(), Failure> {
+        if self.output.len() >= WRITTEN_LEN {
+            self.write()?;
         }
         Ok(())
     }
@@ -105,6 +118,7 @@ impl Socket for Borrowed {
         for _ in 0..count {
             for _ in 0..BATCH {
                 core.connection.send_binary(payload, &mut core.output)?;
+                core.write_due()?;
             }
             core.write()?;
         }
@@ -145,9 +159,16 @@ impl Socket for Shared {
             for _ in 0..BATCH {
                 let message = Message::Binary(payload.clone());
                 core.connection.send_message(message, &mut core.output)?;
+                core.write_due()?;
             }
             core.write()?;
         }
         Ok(())
     }
 }
+
+/// As much is written at once, so that what waits stays in the cache.
+const WRITTEN_LEN: usize = 64 << 10;
+
+/// As many pieces as one write takes.
+const MAX_PIECES: usize = 16;
