@@ -1,10 +1,13 @@
 //! What the async adapter asks of a runtime: a stream that can be polled, and a clock.
 //!
-//! Traits only. `tokio` and `futures_io` implement them; it knows no WebSocket.
+//! Traits only. `tokio` and `futures_io` implement them; of WebSockets it knows where received bytes
+//! go.
 
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
+
+use crate::connection::RecvBuffer;
 
 /// A stream as the adapter drives it, with the clock of the runtime that the stream belongs to.
 ///
@@ -33,6 +36,21 @@ pub trait Transport: Unpin {
     ///
     /// What the stream says.
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Reads what comes next into `input`, and returns how much that was.
+    ///
+    /// # Errors
+    ///
+    /// What the stream says.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut RecvBuffer,
+    ) -> Poll<io::Result<usize>> {
+        let len = ready!(self.poll_read(cx, input.spare_mut()))?;
+        input.commit(len);
+        Poll::Ready(Ok(len))
+    }
 
     /// Writes the front of `pieces`, none of which is empty.
     ///

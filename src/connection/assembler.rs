@@ -7,6 +7,8 @@
 //! RFC 6455, sections 5.4 and 8.1.
 
 use bytes::Bytes;
+#[cfg(feature = "tokio")]
+use bytes::buf::{BufMut, Limit};
 
 use super::config::Delivery;
 use crate::error::ProtocolError;
@@ -191,19 +193,10 @@ impl Assembler {
         Ok(self.kind.take())
     }
 
-    /// Returns room for at most `len` bytes behind what has arrived, and never much more than has
-    /// arrived: memory follows bytes, not claims.
+    /// Returns room for at most `len` bytes behind what has arrived.
     pub(super) fn spare_mut(&mut self, len: usize) -> &mut [u8] {
-        let spare_len = self.bytes.len() - self.filled;
-        if spare_len < len.min(LEAST_SPARE) {
-            if self.bytes.capacity() - self.filled < len.min(LEAST_SPARE) {
-                // The buffer at least doubles, so that growing moves each byte a few times at most,
-                // however little each read brings; and a little more where that is all there will be.
-                let growth = self.filled.max(LEAST_GROWTH);
-                let is_last = len <= growth.saturating_add(LEAST_GROWTH);
-                let end = self.filled + if is_last { len } else { growth };
-                self.bytes.reserve_exact(end - self.bytes.len());
-            }
+        if self.bytes.len() - self.filled < len.min(LEAST_SPARE) {
+            self.reserve(len);
             // Only what the next read may fill, which is then in the cache when it does.
             let end = self.filled + len.min(LONGEST_READ);
             self.bytes.resize(end.min(self.bytes.capacity()), 0);
@@ -212,7 +205,29 @@ impl Assembler {
         &mut self.bytes[self.filled..end]
     }
 
-    /// Notes that `len` bytes arrived in [`spare_mut`](Self::spare_mut).
+    /// Returns what has arrived, with room behind it for at most `len` bytes that are to be appended.
+    #[cfg(feature = "tokio")]
+    pub(super) fn appendable(&mut self, len: usize) -> Limit<&mut Vec<u8>> {
+        self.bytes.truncate(self.filled);
+        self.reserve(len);
+        let room = self.bytes.capacity() - self.filled;
+        (&mut self.bytes).limit(room.min(len).min(LONGEST_READ))
+    }
+
+    /// Makes room for at most `len` bytes behind what has arrived, and never much more than has
+    /// arrived: memory follows bytes, not claims.
+    fn reserve(&mut self, len: usize) {
+        if self.bytes.capacity() - self.filled < len.min(LEAST_SPARE) {
+            // The buffer at least doubles, so that growing moves each byte a few times at most,
+            // however little each read brings; and a little more where that is all there will be.
+            let growth = self.filled.max(LEAST_GROWTH);
+            let is_last = len <= growth.saturating_add(LEAST_GROWTH);
+            let end = self.filled + if is_last { len } else { growth };
+            self.bytes.reserve_exact(end - self.bytes.len());
+        }
+    }
+
+    /// Notes that `len` bytes arrived in [`spare_mut`](Self::spare_mut), or were appended.
     pub(super) fn commit(&mut self, len: usize) {
         self.filled = self.filled.saturating_add(len).min(self.bytes.len());
     }

@@ -13,6 +13,8 @@ use core::fmt;
 use core::ops::Range;
 
 use bytes::Bytes;
+#[cfg(feature = "tokio")]
+use bytes::buf::Limit;
 
 use super::assembler::{Assembler, Coding};
 use super::config::Delivery;
@@ -160,6 +162,32 @@ impl RecvBuffer {
         self.filled_up = len >= room;
         self.arrived |= len.min(room) > 0;
         self.landing = Landing::Nowhere;
+    }
+
+    /// Has the next read append to the message, where that is where it lands, and returns what `read`
+    /// returns.
+    ///
+    /// It is [`spare_mut`](Self::spare_mut) and [`commit`](Self::commit) for a stream that reads into
+    /// memory which nobody has set to zero.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn append_with<R>(
+        &mut self,
+        read: impl FnOnce(&mut Limit<&mut Vec<u8>>) -> R,
+    ) -> Option<R> {
+        if !self.lands_in_message() {
+            return None;
+        }
+        self.end_event();
+        let len = self.landable_len();
+        let mut message = self.assembler.appendable(len);
+        let (start, room) = (message.get_ref().len(), message.limit());
+        let outcome = read(&mut message);
+        let len = message.get_ref().len().saturating_sub(start);
+        self.assembler.commit(len);
+        self.landing = Landing::Nowhere;
+        self.filled_up = len >= room;
+        self.arrived |= len > 0;
+        Some(outcome)
     }
 
     /// Appends bytes that were received elsewhere, such as those behind somebody's HTTP head.
@@ -418,12 +446,18 @@ impl RecvBuffer {
         usize::try_from(remaining).unwrap_or(usize::MAX)
     }
 
-    /// Chooses where the next read lands, and makes room there.
-    fn arrange_spare(&mut self) {
-        let moves_to_message = self
+    /// Whether the next read lands in the message: what was received is consumed, and much of a long
+    /// payload is to come.
+    fn lands_in_message(&self) -> bool {
+        let is_kept = self
             .frame
             .is_some_and(|frame| frame.place == Place::Message);
-        if moves_to_message && self.head == self.tail && self.landable_len() >= LANDED_LEN {
+        is_kept && self.head == self.tail && self.landable_len() >= LANDED_LEN
+    }
+
+    /// Chooses where the next read lands, and makes room there.
+    fn arrange_spare(&mut self) {
+        if self.lands_in_message() {
             self.landing = Landing::Message;
             return;
         }

@@ -3,14 +3,15 @@
 //! Passes calls on; it decides nothing.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use ::tokio::time::{Sleep, sleep_until};
 
 use crate::asynchronous::{ByteStream, Runtime, Timer, Transport};
+use crate::connection::RecvBuffer;
 
 /// The runtime of the types in [`tokio`](crate::tokio).
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for TokioTransport<S> {
         let mut room = ReadBuf::new(room);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut room))?;
         Poll::Ready(Ok(room.filled().len()))
+    }
+
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut RecvBuffer,
+    ) -> Poll<io::Result<usize>> {
+        // Nothing is lost with this future: it is ready once it has read.
+        let read = input.append_with(|message| pin!(self.0.read_buf(message)).poll(cx));
+        if let Some(read) = read {
+            return read;
+        }
+        let len = ready!(self.poll_read(cx, input.spare_mut()))?;
+        input.commit(len);
+        Poll::Ready(Ok(len))
     }
 
     fn poll_write(

@@ -495,7 +495,7 @@ impl<T: Transport> Driver<T> {
     fn poll_fill(&mut self, input: &mut Input, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let input = input.get();
         let read = loop {
-            let Poll::Ready(read) = self.transport.poll_read(cx, input.spare_mut()) else {
+            let Poll::Ready(read) = self.transport.poll_fill(cx, input) else {
                 self.calls = 0;
                 return Poll::Pending;
             };
@@ -519,7 +519,7 @@ impl<T: Transport> Driver<T> {
             Ok(0) => {
                 self.connection.receive_eof();
             }
-            Ok(len) => input.commit(len),
+            Ok(_) => {}
             // TLS says so of an end that it was not told of. Whether the WebSocket was is what counts.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.connection.receive_eof();
