@@ -374,7 +374,7 @@ fn a_client_that_streams_fragments_to_a_peer_that_reads_holds_one_fragment() {
     let connection = Connection::new(Role::Client, Config::default().into());
     let mut connection = connection.with_masks(Box::new(Key));
     let mut output = SendBuffer::new();
-    let fragment = vec![7; 100 * KIB];
+    let fragment = vec![7; 200 * KIB];
     let usage = measure(|| {
         for _ in 0..500 {
             connection

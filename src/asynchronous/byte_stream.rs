@@ -92,7 +92,7 @@ impl<T: Transport> ByteStream<T> {
                     let _ = self
                         .socket
                         .driver()
-                        .queue_close(CloseCode::UNSUPPORTED_DATA, "only binary messages");
+                        .begin_close(CloseCode::UNSUPPORTED_DATA, "only binary messages");
                     // Whoever meets an error drops the stream, and the peer is to know why.
                     let _ = self.socket.poll_flush(Party::Reader, cx);
                     let error = "the peer sent a text message into a stream of bytes";
@@ -144,7 +144,7 @@ impl<T: Transport> ByteStream<T> {
     pub(crate) fn poll_close_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket
             .driver()
-            .queue_close(CloseCode::NORMAL_CLOSURE, "")
+            .begin_close(CloseCode::NORMAL_CLOSURE, "")
             .map_err(|error| into_io(error.into()))?;
         self.poll_flush_bytes(cx)
     }

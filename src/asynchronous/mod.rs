@@ -6,7 +6,6 @@
 //! the core's.
 
 mod alarm;
-mod attempts;
 mod broadcast;
 mod byte_stream;
 mod client;

@@ -165,5 +165,6 @@ fn give<T>(value: T, list: impl FnOnce(&mut Pool) -> &mut Vec<T>) {
 }
 
 /// A connection holds buffers while it is polled, and longer only while an event of it is looked
-/// at: a thread has few of those at once. With 64 KiB each way that is at most 2 MiB a thread.
+/// at: a thread has few of those at once. With 64 KiB to receive and 128 KiB to send that is at most 3 MiB
+/// a thread.
 const POOLED: usize = 16;

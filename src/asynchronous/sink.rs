@@ -15,8 +15,8 @@ use super::tasks::Party;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::Error;
-use crate::error::SendError;
-use crate::frame::{CloseCode, CloseFrame};
+use crate::connection::Compression;
+use crate::frame::CloseCode;
 use crate::message::Message;
 
 /// Yields text and binary messages, and ends with the connection.
@@ -49,7 +49,7 @@ impl<T: Transport> Sink<Message> for WebSocket<T> {
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let driver = self.get_mut().driver();
-        Ok(driver.queue(|connection, output| connection.send_message(message, output))?)
+        Ok(driver.queue_message(message, Compression::Auto)?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -61,7 +61,7 @@ impl<T: Transport> Sink<Message> for WebSocket<T> {
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let socket = self.get_mut();
         socket.share();
-        socket.driver().queue_close(CloseCode::NORMAL_CLOSURE, "")?;
+        socket.driver().begin_close(CloseCode::NORMAL_CLOSURE, "")?;
         ready!(socket.poll_flush(SINK, cx))?;
         Poll::Ready(Ok(()))
     }
@@ -93,7 +93,7 @@ impl<T: Transport> Sink<Message> for Writer<T> {
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         self.get_mut()
-            .queue_now(|connection, output| connection.send_message(message, output))?;
+            .queue_now(|driver| driver.queue_message(message, Compression::Auto))?;
         Ok(())
     }
 
@@ -116,14 +116,7 @@ impl<T: Transport> Sink<Message> for Writer<T> {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let writer = self.get_mut();
-        let frame = CloseFrame {
-            code: CloseCode::NORMAL_CLOSURE,
-            reason: "".into(),
-        };
-        match writer.queue_now(|connection, output| connection.send_close(Some(frame), output)) {
-            Ok(_) | Err(Error::Send(SendError::Closing)) => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
+        writer.queue_now(|driver| driver.begin_close(CloseCode::NORMAL_CLOSURE, ""))?;
         let mark = writer.queued();
         writer.poll_flush(mark, cx)
     }

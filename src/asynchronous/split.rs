@@ -15,9 +15,7 @@ use super::pool::Input;
 use super::tasks::{Party, Tasks};
 use super::transport::Transport;
 use crate::adapter::{Error, Fed, is_data};
-use crate::connection::{
-    Compression, Connection, Delivery, End, Event, PreparedMessage, SendBuffer,
-};
+use crate::connection::{Compression, Delivery, End, Event, PreparedMessage};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -218,10 +216,8 @@ impl<T: Transport> Writer<T> {
         compression: Compression,
     ) -> Result<(), Error> {
         let message = message.into();
-        self.queue(|connection, output| connection.send_message_with(message, compression, output))
-            .await?;
-        self.shared.tasks.wake_one(Party::Reader);
-        Ok(())
+        self.hand_over(|driver| driver.queue_message(message, compression))
+            .await
     }
 
     /// Queues a message that is encoded once for many connections.
@@ -234,10 +230,8 @@ impl<T: Transport> Writer<T> {
     ///
     /// Dropped, it has not queued the message.
     pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.queue(|connection, output| connection.send_prepared(message, output))
-            .await?;
-        self.shared.tasks.wake_one(Party::Reader);
-        Ok(())
+        self.hand_over(|driver| driver.queue_prepared(message))
+            .await
     }
 
     /// Queues a fragment of a message; the one with `fin` ends it.
@@ -257,10 +251,10 @@ impl<T: Transport> Writer<T> {
         payload: &[u8],
         fin: bool,
     ) -> Result<(), Error> {
-        self.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
-            .await?;
-        self.shared.tasks.wake_one(Party::Reader);
-        Ok(())
+        self.hand_over(|driver| {
+            driver.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
+        })
+        .await
     }
 
     /// Queues a message if there is room, without waiting.
@@ -319,7 +313,7 @@ impl<T: Transport> Writer<T> {
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
         let mark = self
-            .queue(|connection, output| connection.send_message(message, output))
+            .queue(|driver| driver.queue_message(message, Compression::Auto))
             .await?;
         self.flush_to(mark).await
     }
@@ -334,9 +328,7 @@ impl<T: Transport> Writer<T> {
     ///
     /// As that of [`send`](Self::send).
     pub async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        let mark = self
-            .queue(|connection, output| connection.send_prepared(message, output))
-            .await?;
+        let mark = self.queue(|driver| driver.queue_prepared(message)).await?;
         self.flush_to(mark).await
     }
 
@@ -356,7 +348,11 @@ impl<T: Transport> Writer<T> {
         fin: bool,
     ) -> Result<(), Error> {
         let mark = self
-            .queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
+            .queue(|driver| {
+                driver.queue(|connection, output| {
+                    connection.send_fragment(kind, payload, fin, output)
+                })
+            })
             .await?;
         self.flush_to(mark).await
     }
@@ -372,7 +368,9 @@ impl<T: Transport> Writer<T> {
     /// As that of [`send`](Self::send).
     pub async fn send_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         let mark = self
-            .queue(|connection, output| connection.send_ping(payload, output))
+            .queue(|driver| {
+                driver.queue(|connection, output| connection.send_ping(payload, output))
+            })
             .await?;
         self.flush_to(mark).await
     }
@@ -390,7 +388,7 @@ impl<T: Transport> Writer<T> {
         let reason = reason.into();
         let frame = Some(CloseFrame { code, reason });
         // A Close does not wait for room: it is what ends the waiting.
-        let mark = self.queue_now(|connection, output| connection.send_close(frame, output))?;
+        let mark = self.queue_now(|driver| driver.queue_close(frame))?;
         self.flush_to(mark).await
     }
 
@@ -423,13 +421,13 @@ impl<T: Transport> Writer<T> {
     ///
     /// Dropped, the closing handshake goes on as long as the reader receives.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<End, Error> {
-        self.shared.lock().driver.queue_close(code, reason)?;
+        self.shared.lock().driver.begin_close(code, reason)?;
         Ok(poll_fn(|cx| self.poll_closed(cx)).await)
     }
 
     /// Queues a Close, unless one was sent, for the reader to write.
     pub(super) fn queue_close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.shared.lock().driver.queue_close(code, reason)
+        self.shared.lock().driver.begin_close(code, reason)
     }
 
     /// Whether there is a reader, which writes what is queued.
@@ -458,13 +456,15 @@ impl<T: Transport> Writer<T> {
         state.driver.poll_as(self.party(), cx, Driver::poll_room)
     }
 
-    /// Queues what `send` appends, without waiting for room, and returns where it ends.
+    /// Queues without waiting for room, and returns where that ends.
     pub(super) fn queue_now(
         &mut self,
-        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+        queue: impl FnOnce(&mut Driver<T>) -> Result<(), SendError>,
     ) -> Result<u64, Error> {
         self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
-        queue_in(&mut self.shared.lock().driver, send)
+        let driver = &mut self.shared.lock().driver;
+        queue(driver)?;
+        Ok(driver.queued())
     }
 
     pub(super) fn poll_flush(
@@ -483,21 +483,31 @@ impl<T: Transport> Writer<T> {
         self.shared.lock().driver.queued()
     }
 
-    /// Queues what `send` appends, once there is room, and returns where it ends.
+    /// Queues once there is room, and has the reader write it.
+    async fn hand_over(
+        &mut self,
+        queue: impl FnOnce(&mut Driver<T>) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.queue(queue).await?;
+        self.shared.tasks.wake_one(Party::Reader);
+        Ok(())
+    }
+
+    /// Queues once there is room, and returns where that ends.
     async fn queue(
         &mut self,
-        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+        queue: impl FnOnce(&mut Driver<T>) -> Result<(), SendError>,
     ) -> Result<u64, Error> {
         self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
-        let mut send = Some(send);
+        let mut queue = Some(queue);
         poll_fn(|cx| {
-            let mut state = self.shared.lock();
-            ready!(state.driver.poll_as(self.party(), cx, Driver::poll_room))?;
+            let driver = &mut self.shared.lock().driver;
+            ready!(driver.poll_as(self.party(), cx, Driver::poll_room))?;
             // Under the same lock, so that no other writer takes the room.
-            Poll::Ready(match send.take() {
-                Some(send) => queue_in(&mut state.driver, send),
-                None => Ok(state.driver.queued()),
-            })
+            if let Some(queue) = queue.take() {
+                queue(driver)?;
+            }
+            Poll::Ready(Ok(driver.queued()))
         })
         .await
     }
@@ -553,15 +563,6 @@ impl<T: Transport> Writer<T> {
     const fn party(&self) -> Party {
         Party::Writer(self.number)
     }
-}
-
-/// Queues what `send` appends, and returns where it ends.
-fn queue_in<T: Transport>(
-    driver: &mut Driver<T>,
-    send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
-) -> Result<u64, Error> {
-    driver.queue(send)?;
-    Ok(driver.queued())
 }
 
 /// The mark of no flush.

@@ -13,10 +13,7 @@ use super::split::{Reader, Writer, split};
 use super::tasks::Party;
 use super::transport::Transport;
 use crate::adapter::{Error, Fed, Outbox, Parts, is_data};
-use crate::connection::{
-    Compression, Connection, Delivery, End, Event, PreparedMessage, SendBuffer,
-};
-use crate::error::SendError;
+use crate::connection::{Compression, Connection, Delivery, End, Event, PreparedMessage};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
 
@@ -116,7 +113,10 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped, it has not queued the message.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed_with(message, Compression::Auto).await
+        let message = message.into();
+        self.room().await?;
+        self.driver.queue_message(message, Compression::Auto)?;
+        self.write_due().await
     }
 
     /// Queues a message, compressed or not as the caller says.
@@ -134,8 +134,9 @@ impl<T: Transport> WebSocket<T> {
         compression: Compression,
     ) -> Result<(), Error> {
         let message = message.into();
-        self.queue(|connection, output| connection.send_message_with(message, compression, output))
-            .await
+        self.room().await?;
+        self.driver.queue_message(message, compression)?;
+        self.write_due().await
     }
 
     /// Queues a message that is encoded once for many connections.
@@ -148,8 +149,9 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped, it has not queued the message.
     pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.queue(|connection, output| connection.send_prepared(message, output))
-            .await
+        self.room().await?;
+        self.driver.queue_prepared(message)?;
+        self.write_due().await
     }
 
     /// Queues a fragment of a message; the one with `fin` ends it.
@@ -169,8 +171,10 @@ impl<T: Transport> WebSocket<T> {
         payload: &[u8],
         fin: bool,
     ) -> Result<(), Error> {
-        self.queue(|connection, output| connection.send_fragment(kind, payload, fin, output))
-            .await
+        self.room().await?;
+        self.driver
+            .queue(|connection, output| connection.send_fragment(kind, payload, fin, output))?;
+        self.write_due().await
     }
 
     /// Queues a message if there is room, without waiting.
@@ -273,8 +277,10 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// As that of [`send`](Self::send).
     pub async fn send_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.queue(|connection, output| connection.send_ping(payload, output))
-            .await?;
+        self.room().await?;
+        self.driver
+            .queue(|connection, output| connection.send_ping(payload, output))?;
+        self.write_due().await?;
         self.flush().await
     }
 
@@ -291,8 +297,7 @@ impl<T: Transport> WebSocket<T> {
         let reason = reason.into();
         let frame = Some(CloseFrame { code, reason });
         // A Close does not wait for room: it is what ends the waiting.
-        self.driver
-            .queue(|connection, output| connection.send_close(frame, output))?;
+        self.driver.queue_close(frame)?;
         self.flush().await
     }
 
@@ -328,7 +333,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped, the closing handshake goes on with the next receive or `close`.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<End, Error> {
-        self.driver.queue_close(code, reason)?;
+        self.driver.begin_close(code, reason)?;
         // What goes wrong now is in the end.
         while let Ok(true) = poll_fn(|cx| self.poll_advance(Replies::Wait, cx)).await {}
         Ok(match self.end() {
@@ -459,15 +464,14 @@ impl<T: Transport> WebSocket<T> {
         self.input.peek()?.event()
     }
 
-    /// Queues what `send` appends, once there is room.
-    async fn queue(
-        &mut self,
-        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(Party::Reader, cx)).await?;
-        self.driver.queue(send)?;
-        // It is ready at once: what is queued is queued.
-        poll_fn(|cx| self.driver.poll_as(Party::Reader, cx, Driver::poll_due)).await
+    /// Waits for room for one more message.
+    fn room(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|cx| self.poll_room(Party::Reader, cx))
+    }
+
+    /// Writes if it is time, which is ready at once: what is queued is queued.
+    fn write_due(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|cx| self.driver.poll_as(Party::Reader, cx, Driver::poll_due))
     }
 }
 

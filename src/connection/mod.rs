@@ -32,7 +32,7 @@ use crate::message::{Message, MessageKind};
 
 use deadlines::{Deadlines, Due};
 use recv_buffer::What;
-use sender::{Encoding, Sender};
+use sender::{Encoding, SHARED_LEN, Sender};
 
 pub use config::{Config, Delivery};
 pub use end::{End, EndCause, Initiator};
@@ -244,7 +244,12 @@ impl Connection {
     /// [`Closing`](SendError::Closing) and [`MessageUnfinished`](SendError::MessageUnfinished).
     #[inline]
     pub fn send_text(&mut self, text: &str, output: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_data(MessageKind::Text, text.as_bytes(), output)
+        self.send_data(
+            MessageKind::Text,
+            text.as_bytes(),
+            Compression::Auto,
+            output,
+        )
     }
 
     /// Sends a binary message in one frame.
@@ -254,7 +259,7 @@ impl Connection {
     /// As those of [`send_text`](Self::send_text).
     #[inline]
     pub fn send_binary(&mut self, data: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_data(MessageKind::Binary, data, output)
+        self.send_data(MessageKind::Binary, data, Compression::Auto, output)
     }
 
     /// Sends a message of any kind; a server does not copy a long payload.
@@ -290,13 +295,12 @@ impl Connection {
             Message::Pong(payload) => return self.send_pong(&payload, output),
             Message::Close(frame) => return self.send_close(frame, output),
         };
+        let is_plain = self.extension.is_none() || compression == Compression::Never;
+        if self.role == Role::Client || !is_plain || payload.len() < SHARED_LEN {
+            return self.send_data(kind, &payload, compression, output);
+        }
         self.require_open()?;
-        let encoding = Encoding {
-            extension: self.extension.as_deref_mut(),
-            compression,
-        };
-        self.sender
-            .shared_message(self.role, kind, payload, encoding, output)?;
+        self.sender.shared_message(kind, payload, output)?;
         self.deadlines.message_passed();
         Ok(())
     }
@@ -444,6 +448,7 @@ impl Connection {
         &mut self,
         kind: MessageKind,
         payload: &[u8],
+        compression: Compression,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.require_open()?;
@@ -453,7 +458,7 @@ impl Connection {
         } else {
             let encoding = Encoding {
                 extension: self.extension.as_deref_mut(),
-                compression: Compression::Auto,
+                compression,
             };
             self.sender
                 .message(self.role, kind, payload, encoding, output)?;

@@ -45,7 +45,19 @@ impl SendBuffer {
     /// Drops `len` bytes from the front: the transport has taken them.
     ///
     /// More than there are counts as all of them.
-    pub fn consume(&mut self, mut len: usize) {
+    #[inline]
+    pub fn consume(&mut self, len: usize) {
+        // All of it in one piece, as mostly.
+        if self.shared.is_empty() && len >= self.bytes.len() - self.head {
+            self.head = self.bytes.len();
+            self.pong = None;
+            self.reclaim();
+        } else {
+            self.consume_pieces(len);
+        }
+    }
+
+    fn consume_pieces(&mut self, mut len: usize) {
         while len > 0 {
             if let Some((place, payload)) = self.shared.front_mut()
                 && *place == self.head

@@ -111,32 +111,26 @@ impl Sender {
         self.plain_message(role, kind, payload, output)
     }
 
-    /// Sends a whole message, a long one without copying where it need not be masked.
+    /// Sends a whole message of a server as it is, without copying it.
     pub(super) fn shared_message(
         &mut self,
-        role: Role,
         kind: MessageKind,
         payload: Bytes,
-        encoding: Encoding<'_>,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
-        let is_plain = encoding.extension.is_none() || encoding.compression == Compression::Never;
-        let is_shared = is_plain && payload.len() >= SHARED_LEN && self.unfinished.is_none();
-        match role {
-            Role::Server if is_shared => {
-                let header = FrameHeader {
-                    fin: true,
-                    rsv: Rsv::NONE,
-                    opcode: opcode_of(kind),
-                    mask: None,
-                    payload_len: payload.len() as u64,
-                };
-                header.encode(output.tail());
-                output.append_shared(payload);
-                Ok(())
-            }
-            Role::Server | Role::Client => self.message(role, kind, &payload, encoding, output),
+        if self.unfinished.is_some() {
+            return Err(SendError::MessageUnfinished);
         }
+        let header = FrameHeader {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode: opcode_of(kind),
+            mask: None,
+            payload_len: payload.len() as u64,
+        };
+        header.encode(output.tail());
+        output.append_shared(payload);
+        Ok(())
     }
 
     /// Sends a message that was encoded before, or is now, for all who are to receive it.

@@ -3,6 +3,7 @@
 //! Every method polls, and keeps what it has come to in the value: a future over it may be dropped
 //! at any point. It reads, writes and waits; every rule is the core's.
 
+mod attempts;
 mod teardown;
 
 use std::io::{self, IoSlice};
@@ -14,10 +15,11 @@ use super::alarm::Alarm;
 use super::pool::{Input, Output};
 use super::tasks::{Party, Tasks};
 use super::transport::{Timer, Transport};
-use crate::adapter::{Error, Fed, WRITTEN_LEN, is_due, write_patience};
-use crate::connection::{Connection, SendBuffer, State, Teardown};
+use crate::adapter::{Error, WRITTEN_LEN, is_data, is_due, write_patience};
+use crate::connection::{Compression, Connection, PreparedMessage, SendBuffer, State, Teardown};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
+use crate::message::Message;
 
 /// All of a WebSocket but its input, which a reader owns.
 #[derive(Debug)]
@@ -205,10 +207,15 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Is ready once there is room for one more message.
+    #[inline]
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.output.len() < self.due_len() || self.connection.state() != State::Open {
+        if !self.is_due() || self.connection.state() != State::Open {
             return Poll::Ready(Ok(()));
         }
+        self.poll_room_by_writing(cx)
+    }
+
+    fn poll_room_by_writing(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             match self.poll_write(cx) {
                 Poll::Ready(written) => return Poll::Ready(written),
@@ -219,8 +226,9 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Writes what the transport takes at once, if so much waits that it is time; it is always ready.
+    #[inline]
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.output.len() < self.due_len() {
+        if !self.is_due() {
             return Poll::Ready(Ok(()));
         }
         match self.poll_write(cx) {
@@ -255,24 +263,65 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Queues what `send` appends.
+    /// Queues a message of any kind.
+    #[inline]
+    pub(super) fn queue_message(
+        &mut self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), SendError> {
+        if !is_data(&message) {
+            self.tell_time();
+        }
+        self.queue(|connection, output| connection.send_message_with(message, compression, output))
+    }
+
+    /// Queues a message that is encoded once for many connections.
+    pub(super) fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        self.queue(|connection, output| connection.send_prepared(message, output))
+    }
+
+    /// Queues what `send` appends, which is no Close.
+    #[inline]
     pub(super) fn queue(
         &mut self,
         send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
+        // It is idleness alone that a message ends, and to read the clock takes longer than to queue it.
+        if self.connection.config().idle_timeout.is_some() {
+            self.tell_time();
+        }
+        self.append(send)
+    }
+
+    /// Queues a Close, whose patience begins now.
+    pub(super) fn queue_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), SendError> {
+        self.tell_time();
+        self.append(|connection, output| connection.send_close(frame, output))
+    }
+
+    fn tell_time(&mut self) {
         self.connection.set_now(T::Timer::now());
+    }
+
+    #[inline]
+    fn append(
+        &mut self,
+        send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
         let state = self.connection.state();
         let sent = send(&mut self.connection, self.output.get());
-        self.output.rest();
+        if sent.is_err() {
+            self.output.rest();
+        }
         self.tell_state(state);
         sent
     }
 
     /// Queues a Close, unless one was sent.
-    pub(super) fn queue_close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    pub(super) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         let reason = reason.into();
-        let frame = CloseFrame { code, reason };
-        match self.queue(|connection, output| connection.send_close(Some(frame), output)) {
+        match self.queue_close(Some(CloseFrame { code, reason })) {
             Err(SendError::Closing) => Ok(()),
             sent => sent,
         }
@@ -305,6 +354,7 @@ impl<T: Transport> Driver<T> {
 
     /// Wakes those who wait if the connection was in another state before. One that closes has room
     /// for no message, and a deadline.
+    #[inline]
     fn tell_state(&self, before: State) {
         if let Some(tasks) = &self.tasks
             && self.connection.state() != before
@@ -313,70 +363,10 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Queues what `send` appends if there is room, and gives `message` back if there is none.
-    pub(super) fn try_queue<M>(
-        &mut self,
-        message: M,
-        send: impl FnOnce(M, &mut Connection, &mut SendBuffer) -> Result<(), SendError>,
-    ) -> Result<Fed<M>, Error> {
-        if self.output.len() >= self.due_len() && self.connection.state() == State::Open {
-            let is_written = self.try_write()?;
-            if !is_written && self.is_full() {
-                return Ok(Fed::Full(message));
-            }
-        }
-        self.queue(|connection, output| send(message, connection, output))?;
-        Ok(self.fed())
-    }
-
-    /// Writes what the transport takes at once, if a message was queued.
-    pub(super) fn try_flush<M>(&mut self, fed: Fed<M>) -> Result<Fed<M>, Error> {
-        if matches!(fed, Fed::Full(_)) {
-            return Ok(fed);
-        }
-        self.try_write()?;
-        self.output.rest();
-        Ok(self.fed())
-    }
-
-    fn fed<M>(&self) -> Fed<M> {
-        match self.output.len() {
-            0 => Fed::Sent,
-            waiting => Fed::Queued(waiting),
-        }
-    }
-
-    /// Writes what the transport takes at once, and returns whether that was all.
-    ///
-    /// No timer is touched, because whoever tries need not be on the runtime: a write that waits is
-    /// given up here once its time is over, and by those who wait.
-    fn try_write(&mut self) -> Result<bool, Error> {
-        // Those who share this value are woken as before; one who does not share it does not wait
-        // while somebody else calls its methods.
-        let waker = match &self.tasks {
-            Some(tasks) => Waker::from(Arc::clone(tasks)),
-            None => Waker::noop().clone(),
-        };
-        match self.poll_write(&mut Context::from_waker(&waker)) {
-            Poll::Ready(written) => written.map(|()| true),
-            Poll::Pending => {
-                let now = T::Timer::now();
-                if self.write_deadline.is_some_and(|deadline| deadline <= now) {
-                    self.abandon();
-                    return Err(Error::WriteTimeout);
-                }
-                if let Some(tasks) = &self.tasks {
-                    // It waits for this write from now on.
-                    tasks.wake_one(Party::Reader);
-                }
-                Ok(false)
-            }
-        }
-    }
-
-    /// How many bytes are written though nothing waits for it.
-    fn due_len(&self) -> usize {
-        WRITTEN_LEN.min(self.connection.config().write_high_water)
+    /// Whether so much waits that it is written though nothing waits for it.
+    #[inline]
+    fn is_due(&self) -> bool {
+        self.output.len() >= WRITTEN_LEN.min(self.connection.config().write_high_water)
     }
 
     /// Writes until all is written, or the transport takes no more.
