@@ -89,8 +89,10 @@ impl<T: Transport> Driver<T> {
                 }
             }
         }
-        if self.phase != Phase::TornDown {
-            let _ = self.transport.poll_shutdown(cx);
+        if let Phase::TearingDown { is_shut, .. } = self.phase {
+            if !is_shut {
+                let _ = self.transport.poll_shutdown(cx);
+            }
             self.phase = Phase::TornDown;
         }
         input.rest();
