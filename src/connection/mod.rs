@@ -452,17 +452,32 @@ impl Connection {
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.require_open()?;
-        if self.extension.is_none() {
-            self.sender
-                .plain_message(self.role, kind, payload, output)?;
-        } else {
-            let encoding = Encoding {
-                extension: self.extension.as_deref_mut(),
-                compression,
-            };
-            self.sender
-                .message(self.role, kind, payload, encoding, output)?;
+        if self.extension.is_some() {
+            return self.send_encoded(kind, payload, compression, output);
         }
+        self.sender
+            .plain_message(self.role, kind, payload, output)?;
+        self.deadlines.message_passed();
+        Ok(())
+    }
+
+    /// Sends a message that the extension may encode.
+    ///
+    /// A function of its own, so that the short way has no registers to save for the long one.
+    #[inline(never)]
+    fn send_encoded(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        compression: Compression,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        let encoding = Encoding {
+            extension: self.extension.as_deref_mut(),
+            compression,
+        };
+        self.sender
+            .message(self.role, kind, payload, encoding, output)?;
         self.deadlines.message_passed();
         Ok(())
     }

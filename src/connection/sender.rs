@@ -279,7 +279,12 @@ impl Sender {
     fn prepared_frame(&mut self, role: Role, frame: &PreparedFrame, output: &mut SendBuffer) {
         match role {
             Role::Server => frame.append(output),
-            Role::Client => self.masked_frame(frame.header, &frame.payload, output),
+            Role::Client => {
+                let FrameHeader {
+                    opcode, fin, rsv, ..
+                } = frame.header;
+                self.masked_frame(opcode, fin, rsv, &frame.payload, output);
+            }
         }
     }
 
@@ -330,16 +335,18 @@ impl Sender {
         payload: &[u8],
         output: &mut SendBuffer,
     ) {
-        let header = FrameHeader {
-            fin,
-            rsv: Rsv::NONE,
-            opcode,
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
         match role {
-            Role::Server => append_frame(header, payload, output),
-            Role::Client => self.masked_frame(header, payload, output),
+            Role::Server => {
+                let header = FrameHeader {
+                    fin,
+                    rsv: Rsv::NONE,
+                    opcode,
+                    mask: None,
+                    payload_len: payload.len() as u64,
+                };
+                append_frame(header, payload, output);
+            }
+            Role::Client => self.masked_frame(opcode, fin, Rsv::NONE, payload, output),
         }
     }
 
@@ -347,11 +354,21 @@ impl Sender {
     ///
     /// A function of its own, so that a server's frames are not burdened with a generator of keys.
     #[inline(never)]
-    fn masked_frame(&mut self, header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
+    fn masked_frame(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        rsv: Rsv,
+        payload: &[u8],
+        output: &mut SendBuffer,
+    ) {
         let key = next_key(self.masks.as_deref_mut());
         let header = FrameHeader {
+            fin,
+            rsv,
+            opcode,
             mask: Some(key),
-            ..header
+            payload_len: payload.len() as u64,
         };
         let output = output.tail();
         output.reserve(FrameHeader::STORED_LEN + payload.len());
