@@ -131,8 +131,8 @@ pub mod tokio;
 mod utf8;
 
 pub use connection::{
-    Chunk, Chunks, Compression, Config, Connection, Delivery, End, EndCause, Event, Initiator,
-    MaskSource, PreparedMessage, RecvBuffer, Role, SendBuffer, State, Teardown,
+    Chunk, Chunks, Compression, Config, Connection, Counters, Delivery, End, EndCause, Event,
+    Initiator, MaskSource, PreparedMessage, RecvBuffer, Role, SendBuffer, State, Teardown, Traffic,
 };
 pub use error::{HandshakeError, ProtocolError, RefusedResponse, SendError};
 pub use frame::{CloseCode, CloseFrame};

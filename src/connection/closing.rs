@@ -8,11 +8,12 @@
 
 use super::Connection;
 use super::end::{End, EndCause, Initiator};
+use super::observer::SentFrame;
 use super::recv_buffer::RecvBuffer;
 use super::send_buffer::SendBuffer;
 use super::state::{Role, State, Teardown};
 use crate::error::{ProtocolError, SendError};
-use crate::frame::CloseFrame;
+use crate::frame::{CloseFrame, Opcode};
 
 impl Connection {
     /// Begins the closing handshake (7.1.2); `None` sends a Close frame without a code.
@@ -29,7 +30,7 @@ impl Connection {
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.require_open()?;
-        self.sender.close(self.role, frame.as_ref(), output)?;
+        self.append_close(frame.as_ref(), output)?;
         self.note_close_sent(
             frame.map(CloseFrame::into_owned),
             EndCause::ClosingHandshake,
@@ -131,9 +132,21 @@ impl Connection {
         cause: EndCause,
         output: &mut SendBuffer,
     ) {
-        let sent = self.sender.close(self.role, frame.as_ref(), output);
+        let sent = self.append_close(frame.as_ref(), output);
         debug_assert_eq!(sent, Ok(()), "our own reasons are short");
         self.note_close_sent(frame, cause);
+    }
+
+    fn append_close(
+        &mut self,
+        frame: Option<&CloseFrame<'_>>,
+        output: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        let payload_len = frame.map_or(0, |frame| 2 + frame.reason.len());
+        let sent = SentFrame::control(Opcode::Close, payload_len);
+        self.observed(sent, output, |this, output| {
+            this.sender.close(this.role, frame, output)
+        })
     }
 
     fn note_close_sent(&mut self, frame: Option<CloseFrame<'static>>, cause: EndCause) {

@@ -89,6 +89,11 @@ pub struct Config {
     pub write_high_water: usize,
     /// The time for each step of connecting: TCP, the tunnel of a proxy, TLS. Default: 10 s.
     pub connect_timeout: Option<Duration>,
+
+    /// Whether a connection counts what passes, for
+    /// [`Connection::counters`](crate::Connection::counters). Default: no, because that is an
+    /// allocation for each.
+    pub counters: bool,
 }
 
 impl Config {
@@ -117,6 +122,7 @@ impl Default for Config {
             write_timeout: Some(Duration::from_secs(30)),
             write_high_water: 128 << 10,
             connect_timeout: Some(Duration::from_secs(10)),
+            counters: false,
         }
     }
 }

@@ -9,11 +9,13 @@
 
 mod assembler;
 mod closing;
+mod commands;
 mod config;
 mod deadlines;
 mod end;
 mod event;
 mod masks;
+mod observer;
 mod prepared;
 mod receiver;
 mod recv_buffer;
@@ -28,16 +30,17 @@ use std::time::{Duration, Instant};
 use crate::error::{ProtocolError, SendError};
 use crate::extension::Extension;
 use crate::frame::{CloseCode, CloseFrame, Opcode};
-use crate::message::{Message, MessageKind};
 
 use deadlines::{Deadlines, Due};
+use observer::{Observer, SentFrame};
 use recv_buffer::What;
-use sender::{Encoding, SHARED_LEN, Sender};
+use sender::Sender;
 
 pub use config::{Config, Delivery};
 pub use end::{End, EndCause, Initiator};
 pub use event::{Chunk, Event};
 pub use masks::MaskSource;
+pub use observer::{Counters, Traffic};
 pub use prepared::PreparedMessage;
 pub use recv_buffer::RecvBuffer;
 pub use send_buffer::{Chunks, SendBuffer};
@@ -97,6 +100,7 @@ pub struct Connection {
     drained_len: u64,
     /// Whether nobody is to be waited for: the peer closed the transport, or time is up.
     is_over: bool,
+    observer: Option<Box<Observer>>,
 }
 
 impl Connection {
@@ -106,6 +110,7 @@ impl Connection {
         Self {
             role,
             state: State::Open,
+            observer: Observer::new(&config),
             config,
             sender: Sender::default(),
             extension: None,
@@ -162,6 +167,9 @@ impl Connection {
                 Ok(true) => {
                     self.note_arrival(input);
                     self.deadlines.message_passed();
+                    if self.observer.is_some() {
+                        self.observe_received(input, 1);
+                    }
                     return Ok(true);
                 }
                 Ok(false) if input.is_idle() => {
@@ -205,9 +213,7 @@ impl Connection {
             Due::Nothing => {}
             Due::Ping(payload) => {
                 // Four bytes fit in a control frame.
-                let _ = self
-                    .sender
-                    .control(self.role, Opcode::Ping, &payload, output);
+                let _ = self.send_control(Opcode::Ping, &payload, output);
             }
             Due::PongOverdue => {
                 let frame = CloseFrame {
@@ -235,161 +241,6 @@ impl Connection {
                 self.is_over = true;
             }
         }
-    }
-
-    /// Sends a text message in one frame.
-    ///
-    /// # Errors
-    ///
-    /// [`Closing`](SendError::Closing) and [`MessageUnfinished`](SendError::MessageUnfinished).
-    #[inline]
-    pub fn send_text(&mut self, text: &str, output: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_data(
-            MessageKind::Text,
-            text.as_bytes(),
-            Compression::Auto,
-            output,
-        )
-    }
-
-    /// Sends a binary message in one frame.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`send_text`](Self::send_text).
-    #[inline]
-    pub fn send_binary(&mut self, data: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_data(MessageKind::Binary, data, Compression::Auto, output)
-    }
-
-    /// Sends a message of any kind; a server does not copy a long payload.
-    ///
-    /// # Errors
-    ///
-    /// Those of the method for its kind.
-    pub fn send_message(
-        &mut self,
-        message: Message,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        self.send_message_with(message, Compression::Auto, output)
-    }
-
-    /// Sends a message, compressed or not as the caller says.
-    ///
-    /// Without permessage-deflate, and for control frames, it is [`send_message`](Self::send_message).
-    ///
-    /// # Errors
-    ///
-    /// As those of [`send_message`](Self::send_message).
-    pub fn send_message_with(
-        &mut self,
-        message: Message,
-        compression: Compression,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        let (kind, payload) = match message {
-            Message::Text(text) => (MessageKind::Text, text.into_bytes()),
-            Message::Binary(data) => (MessageKind::Binary, data),
-            Message::Ping(payload) => return self.send_ping(&payload, output),
-            Message::Pong(payload) => return self.send_pong(&payload, output),
-            Message::Close(frame) => return self.send_close(frame, output),
-        };
-        let is_plain = self.extension.is_none() || compression == Compression::Never;
-        if self.role == Role::Client || !is_plain || payload.len() < SHARED_LEN {
-            return self.send_data(kind, &payload, compression, output);
-        }
-        self.require_open()?;
-        self.sender.shared_message(kind, payload, output)?;
-        self.deadlines.message_passed();
-        Ok(())
-    }
-
-    /// Sends a message that is encoded once for any number of connections.
-    ///
-    /// A server copies the ready frame, or not even that where it is long; a client masks it, with a
-    /// key of its own for each (5.3).
-    ///
-    /// # Errors
-    ///
-    /// As those of [`send_text`](Self::send_text).
-    pub fn send_prepared(
-        &mut self,
-        message: &PreparedMessage,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        self.require_open()?;
-        self.sender
-            .prepared_message(self.role, message, self.extension.as_deref_mut(), output)?;
-        self.deadlines.message_passed();
-        Ok(())
-    }
-
-    /// Sends a fragment of a message; the one with `fin` ends it (5.4).
-    ///
-    /// All fragments of a message say the same `kind`. Those of a text may end inside a character,
-    /// but for the last. Control frames may come between, other messages not.
-    ///
-    /// # Errors
-    ///
-    /// [`Closing`](SendError::Closing), [`MessageUnfinished`](SendError::MessageUnfinished) where
-    /// the fragments before are of another kind, and [`TextNotUtf8`](SendError::TextNotUtf8).
-    pub fn send_fragment(
-        &mut self,
-        kind: MessageKind,
-        payload: &[u8],
-        fin: bool,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        self.send_fragment_with(kind, payload, fin, Compression::Auto, output)
-    }
-
-    /// Sends a fragment of a message; what the first one says of compression holds for all.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`send_fragment`](Self::send_fragment).
-    pub fn send_fragment_with(
-        &mut self,
-        kind: MessageKind,
-        payload: &[u8],
-        fin: bool,
-        compression: Compression,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        self.require_open()?;
-        let encoding = Encoding {
-            extension: self.extension.as_deref_mut(),
-            compression,
-        };
-        self.sender
-            .fragment(self.role, kind, payload, fin, encoding, output)?;
-        self.deadlines.message_passed();
-        Ok(())
-    }
-
-    /// Sends a Ping; the peer answers with a Pong that repeats `payload` (5.5.2).
-    ///
-    /// # Errors
-    ///
-    /// [`Closing`](SendError::Closing), and [`ControlTooLong`](SendError::ControlTooLong) above
-    /// 125 bytes.
-    pub fn send_ping(&mut self, payload: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
-        self.require_open()?;
-        self.sender
-            .control(self.role, Opcode::Ping, payload, output)
-    }
-
-    /// Sends a Pong that nobody asked for, as a sign of life; Pings are answered without it
-    /// (5.5.3).
-    ///
-    /// # Errors
-    ///
-    /// As those of [`send_ping`](Self::send_ping).
-    pub fn send_pong(&mut self, payload: &[u8], output: &mut SendBuffer) -> Result<(), SendError> {
-        self.require_open()?;
-        self.sender
-            .control(self.role, Opcode::Pong, payload, output)
     }
 
     /// Notes that the transport took bytes again at `now`, after it had taken none for a while: the
@@ -427,6 +278,11 @@ impl Connection {
         &self.config
     }
 
+    /// Returns what has passed so far, if [`Config::counters`] asks for it.
+    pub fn counters(&self) -> Option<&Counters> {
+        self.observer.as_ref().map(|observer| observer.counters())
+    }
+
     /// Whether permessage-deflate was agreed on.
     pub const fn is_compressing(&self) -> bool {
         self.extension.is_some()
@@ -443,43 +299,12 @@ impl Connection {
         self.deadlines.round_trip_time()
     }
 
-    #[inline]
-    fn send_data(
-        &mut self,
-        kind: MessageKind,
-        payload: &[u8],
-        compression: Compression,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        self.require_open()?;
-        if self.extension.is_some() {
-            return self.send_encoded(kind, payload, compression, output);
+    /// Tells whoever watches of the event that was found, whose message was of so many frames.
+    #[cold]
+    fn observe_received(&mut self, input: &RecvBuffer, frames: u64) {
+        if let (Some(observer), Some(what)) = (&mut self.observer, input.located()) {
+            observer.received(what, input.located_payload().len(), frames);
         }
-        self.sender
-            .plain_message(self.role, kind, payload, output)?;
-        self.deadlines.message_passed();
-        Ok(())
-    }
-
-    /// Sends a message that the extension may encode.
-    ///
-    /// A function of its own, so that the short way has no registers to save for the long one.
-    #[inline(never)]
-    fn send_encoded(
-        &mut self,
-        kind: MessageKind,
-        payload: &[u8],
-        compression: Compression,
-        output: &mut SendBuffer,
-    ) -> Result<(), SendError> {
-        let encoding = Encoding {
-            extension: self.extension.as_deref_mut(),
-            compression,
-        };
-        self.sender
-            .message(self.role, kind, payload, encoding, output)?;
-        self.deadlines.message_passed();
-        Ok(())
     }
 
     /// 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
@@ -514,6 +339,7 @@ impl Connection {
                 Ok(false)
             }
             Ok(Some(what)) => {
+                self.observe_received(input, input.assembler().fragments());
                 self.react(what, input, output);
                 Ok(true)
             }
@@ -525,10 +351,14 @@ impl Connection {
     #[inline]
     fn note_arrival(&mut self, input: &mut RecvBuffer) -> bool {
         let arrived = input.take_arrived();
-        if arrived {
-            self.deadlines.bytes_received();
+        if arrived == 0 {
+            return false;
         }
-        arrived
+        self.deadlines.bytes_received();
+        if let Some(observer) = &mut self.observer {
+            observer.arrived(arrived);
+        }
+        true
     }
 
     /// Fails the connection because of what was received.
@@ -552,9 +382,14 @@ impl Connection {
             What::Text | What::Binary | What::Chunk { .. } => self.deadlines.message_passed(),
             // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response,
             // unless it already received a Close frame."
-            What::Ping => self
-                .sender
-                .automatic_pong(self.role, input.located_payload(), output),
+            What::Ping => {
+                let payload = input.located_payload();
+                let frame = SentFrame::control(Opcode::Pong, payload.len());
+                let _ = self.observed(frame, output, |this, output| {
+                    this.sender.automatic_pong(this.role, payload, output);
+                    Ok(())
+                });
+            }
             What::Pong => self.deadlines.pong_received(input.located_payload()),
             What::Close => self.receive_close(input, output),
         }

@@ -41,8 +41,8 @@ pub struct RecvBuffer {
     head: usize,
     tail: usize,
     landing: Landing,
-    /// Whether bytes arrived since [`take_arrived`](Self::take_arrived).
-    arrived: bool,
+    /// How many bytes arrived since [`take_arrived`](Self::take_arrived).
+    arrived: usize,
     /// Whether the last read filled all the room there was, so that more would be of use.
     filled_up: bool,
     frame: Option<FrameInFlight>,
@@ -119,7 +119,7 @@ impl RecvBuffer {
             head: 0,
             tail: 0,
             landing: Landing::Nowhere,
-            arrived: false,
+            arrived: 0,
             filled_up: false,
             frame: None,
             assembler: Assembler::new(),
@@ -160,7 +160,7 @@ impl RecvBuffer {
             }
         };
         self.filled_up = len >= room;
-        self.arrived |= len.min(room) > 0;
+        self.arrived = self.arrived.saturating_add(len.min(room));
         self.landing = Landing::Nowhere;
     }
 
@@ -186,7 +186,7 @@ impl RecvBuffer {
         self.assembler.commit(len);
         self.landing = Landing::Nowhere;
         self.filled_up = len >= room;
-        self.arrived |= len > 0;
+        self.arrived = self.arrived.saturating_add(len);
         Some(outcome)
     }
 
@@ -339,9 +339,9 @@ impl RecvBuffer {
         }
     }
 
-    /// Whether bytes arrived since the last call.
+    /// Returns how many bytes arrived since the last call.
     #[inline]
-    pub(super) fn take_arrived(&mut self) -> bool {
+    pub(super) fn take_arrived(&mut self) -> usize {
         core::mem::take(&mut self.arrived)
     }
 
