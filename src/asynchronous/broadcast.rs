@@ -169,7 +169,7 @@ impl<T: Transport> Group<T> {
                     SlowPolicy::Skip => reach.skipped += 1,
                     SlowPolicy::Drop => {
                         // The reason is short, and what closes already is closed enough.
-                        let _ = writer.queue_close(CloseCode::TRY_AGAIN_LATER, SLOW);
+                        let _ = writer.begin_close(CloseCode::TRY_AGAIN_LATER, SLOW);
                         reach.dropped += 1;
                         leaving.push(number);
                     }

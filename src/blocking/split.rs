@@ -13,8 +13,8 @@ use super::queue::{Effort, Queue, Shared, TICK};
 use super::stream::{ReadOutcome, ReadTimer, SplitStream, Stream, set_write_timeout};
 use crate::adapter::{Error, Parts, is_due, is_would_block, write_patience};
 use crate::connection::{
-    Compression, Connection, Delivery, End, Event, PreparedMessage, RecvBuffer, SendBuffer, State,
-    Teardown,
+    Compression, Connection, Counters, Delivery, End, Event, PreparedMessage, RecvBuffer,
+    SendBuffer, State, Teardown,
 };
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -101,6 +101,11 @@ impl<S: SplitStream> Reader<S> {
     /// Returns how the connection ended, once it has.
     pub fn end(&self) -> Option<End> {
         self.shared.lock().connection.end().cloned()
+    }
+
+    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for it.
+    pub fn counters(&self) -> Option<Counters> {
+        self.shared.lock().connection.counters().copied()
     }
 
     /// Finds the next event, reading and writing as it takes; `false` at the end.

@@ -1,34 +1,22 @@
-//! A WebSocket in two halves, for two tasks and more.
+//! The sending half of a WebSocket that is split, and its clones.
 //!
-//! The reader owns the input; the driver they share under a lock, which is held while one of them
-//! is polled. Who waits is in `tasks`. It knows no protocol rule.
+//! It queues and writes, and reads nothing: what the peer says is the reader's.
 
 use core::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use super::driver::{Driver, Replies};
-use super::pool::Input;
-use super::tasks::{Party, Tasks};
-use super::transport::Transport;
-use crate::adapter::{Error, Fed, is_data};
-use crate::connection::{Compression, Delivery, End, Event, PreparedMessage};
+use super::{Reader, Shared};
+use crate::adapter::{Error, Fed};
+use crate::asynchronous::driver::Driver;
+use crate::asynchronous::tasks::Party;
+use crate::asynchronous::transport::Transport;
+use crate::connection::{Compression, Counters, End, PreparedMessage};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
-
-/// The receiving half of a WebSocket.
-///
-/// Receiving answers Pings and the Close, sends keepalive Pings, keeps deadlines, and writes what
-/// the [`Writer`] has queued, also where the writer stalls or was dropped.
-pub struct Reader<T: Transport> {
-    shared: Arc<Shared<T>>,
-    input: Input,
-    subprotocol: Option<Box<str>>,
-}
 
 /// The sending half of a WebSocket; a clone of it is a sender for another task, at the price of a
 /// reference count.
@@ -37,152 +25,11 @@ pub struct Reader<T: Transport> {
 /// writer reads nothing: without a reader that receives, the peer's Pings and its Close go
 /// unanswered.
 pub struct Writer<T: Transport> {
-    shared: Arc<Shared<T>>,
-    number: u64,
+    pub(super) shared: Arc<Shared<T>>,
+    pub(super) number: u64,
     /// Up to where a flush of the sink goes that has begun, and [`NOT_FLUSHING`] after a message that
     /// it knows nothing of.
-    pub(super) flushing: AtomicU64,
-}
-
-/// What the halves share.
-struct Shared<T: Transport> {
-    state: Mutex<State<T>>,
-    tasks: Arc<Tasks>,
-    /// How many writers there have been, which is the number of the next.
-    writers: AtomicU64,
-}
-
-struct State<T: Transport> {
-    driver: Driver<T>,
-    has_reader: bool,
-}
-
-/// Splits a WebSocket.
-pub(super) fn split<T: Transport>(
-    mut driver: Driver<T>,
-    input: Input,
-    subprotocol: Option<Box<str>>,
-) -> (Reader<T>, Writer<T>) {
-    let tasks = driver.share();
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State {
-            driver,
-            has_reader: true,
-        }),
-        tasks,
-        writers: AtomicU64::new(1),
-    });
-    let reader = Reader {
-        shared: Arc::clone(&shared),
-        input,
-        subprotocol,
-    };
-    let writer = Writer {
-        shared,
-        number: 0,
-        flushing: AtomicU64::new(NOT_FLUSHING),
-    };
-    (reader, writer)
-}
-
-impl<T: Transport> Shared<T> {
-    /// A task that panicked while it held the lock left the state whole: a panic can come from the
-    /// transport only, between two steps of the driver.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T: Transport> Reader<T> {
-    /// Receives the next text or binary message; `None` once the connection has ended, for
-    /// whatever reason [`end`](Self::end) says.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`WebSocket::recv`](super::WebSocket::recv).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it has received nothing: the message is the next call's.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    /// Receives the next event, lent; `None` once the connection has ended.
-    ///
-    /// Reply to it with [`Writer::feed`]: what is queued leaves before the reader waits.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`WebSocket::recv_event`](super::WebSocket::recv_event).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it has received nothing: the event is the next call's.
-    pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        if poll_fn(|cx| self.poll_advance(cx)).await? {
-            Ok(self.input.peek().and_then(|input| input.event()))
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// Returns how the connection ended, once it has.
-    pub fn end(&self) -> Option<End> {
-        self.shared.lock().driver.connection.end().cloned()
-    }
-
-    #[cfg(feature = "futures")]
-    pub(super) fn is_torn_down(&self) -> bool {
-        self.shared.lock().driver.is_torn_down()
-    }
-
-    /// Returns the subprotocol that was agreed on.
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
-    }
-
-    /// Returns the round-trip time that the latest answered keepalive Ping measured.
-    pub fn round_trip_time(&self) -> Option<Duration> {
-        self.shared.lock().driver.connection.round_trip_time()
-    }
-
-    /// Receives the next message: [`recv`](Self::recv), for futures that are written by hand.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`recv`](Self::recv).
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        if self.shared.lock().driver.connection.config().delivery == Delivery::Chunks {
-            return Poll::Ready(Err(Error::DeliveryIsChunks));
-        }
-        while ready!(self.poll_advance(cx))? {
-            let message = self.input.get().take_message().filter(is_data);
-            if message.is_some() {
-                self.input.rest_if_idle();
-                return Poll::Ready(Ok(message));
-            }
-        }
-        Poll::Ready(Ok(None))
-    }
-
-    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
-        let input = &mut self.input;
-        self.shared
-            .lock()
-            .driver
-            .poll_as(Party::Reader, cx, |driver, cx| {
-                driver.poll_advance(input, Replies::Wait, cx)
-            })
-    }
-}
-
-impl<T: Transport> Drop for Reader<T> {
-    fn drop(&mut self) {
-        self.shared.lock().has_reader = false;
-        // A writer that closes waits for nobody now.
-        self.shared.tasks.wake_all();
-    }
+    pub(in crate::asynchronous) flushing: AtomicU64,
 }
 
 impl<T: Transport> Writer<T> {
@@ -426,12 +273,16 @@ impl<T: Transport> Writer<T> {
     }
 
     /// Queues a Close, unless one was sent, for the reader to write.
-    pub(super) fn queue_close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    pub(in crate::asynchronous) fn begin_close(
+        &self,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), SendError> {
         self.shared.lock().driver.begin_close(code, reason)
     }
 
     /// Whether there is a reader, which writes what is queued.
-    pub(super) fn has_reader(&self) -> bool {
+    pub(in crate::asynchronous) fn has_reader(&self) -> bool {
         self.shared.lock().has_reader
     }
 
@@ -445,19 +296,27 @@ impl<T: Transport> Writer<T> {
         self.shared.lock().driver.connection.end().cloned()
     }
 
+    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for it.
+    pub fn counters(&self) -> Option<Counters> {
+        self.shared.lock().driver.connection.counters().copied()
+    }
+
     /// Whether it is a half of the same WebSocket.
     pub fn is_half_of(&self, reader: &Reader<T>) -> bool {
         Arc::ptr_eq(&self.shared, &reader.shared)
     }
 
     #[cfg(feature = "futures")]
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(in crate::asynchronous) fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         let mut state = self.shared.lock();
         state.driver.poll_as(self.party(), cx, Driver::poll_room)
     }
 
     /// Queues without waiting for room, and returns where that ends.
-    pub(super) fn queue_now(
+    pub(in crate::asynchronous) fn queue_now(
         &mut self,
         queue: impl FnOnce(&mut Driver<T>) -> Result<(), SendError>,
     ) -> Result<u64, Error> {
@@ -467,7 +326,7 @@ impl<T: Transport> Writer<T> {
         Ok(driver.queued())
     }
 
-    pub(super) fn poll_flush(
+    pub(in crate::asynchronous) fn poll_flush(
         &mut self,
         mark: u64,
         cx: &mut Context<'_>,
@@ -479,7 +338,7 @@ impl<T: Transport> Writer<T> {
     }
 
     #[cfg(feature = "futures")]
-    pub(super) fn queued(&self) -> u64 {
+    pub(in crate::asynchronous) fn queued(&self) -> u64 {
         self.shared.lock().driver.queued()
     }
 
@@ -566,7 +425,7 @@ impl<T: Transport> Writer<T> {
 }
 
 /// The mark of no flush.
-pub(super) const NOT_FLUSHING: u64 = u64::MAX;
+pub(in crate::asynchronous) const NOT_FLUSHING: u64 = u64::MAX;
 
 impl<T: Transport> Clone for Writer<T> {
     fn clone(&self) -> Self {
@@ -581,12 +440,6 @@ impl<T: Transport> Clone for Writer<T> {
 impl<T: Transport> Drop for Writer<T> {
     fn drop(&mut self) {
         self.shared.tasks.forget(self.party());
-    }
-}
-
-impl<T: Transport> fmt::Debug for Reader<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
     }
 }
 
