@@ -11,7 +11,7 @@
     reason = "every test file is a binary of its own and uses a part of the rig"
 )]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -20,7 +20,7 @@ use std::time::Duration;
 #[cfg(feature = "deflate")]
 use framewright::handshake::DeflateConfig;
 use framewright::handshake::{
-    Acceptance, ClientHandshake, ClientRequest, Request, ServerHandshake, accept_key,
+    Acceptance, ClientHandshake, ClientRequest, OriginPolicy, Request, ServerHandshake, accept_key,
 };
 use framewright::{
     Config, Connection, End, HandshakeError, ProtocolError, RecvBuffer, Role, SendBuffer,
@@ -90,7 +90,7 @@ impl Victim {
     /// The client that receives `answer`, made of the accept key that its request asks for.
     pub(crate) fn asks(&self, answer: impl Fn(&str) -> Vec<u8>) -> Outcome {
         let core = self.asks_in_core(&answer, usize::MAX);
-        for chunk_len in chunk_lens(&answer("")) {
+        for chunk_len in chunk_lens(&answer(&"x".repeat(28))) {
             let chunked = self.asks_in_core(&answer, chunk_len);
             assert_eq!(chunked, core, "in chunks of {chunk_len}");
         }
@@ -139,6 +139,11 @@ impl Victim {
                 return Outcome::refused(&output, HandshakeError::NotAnUpgrade);
             }
         };
+        if !request.origin_is_allowed(&OriginPolicy::default()) {
+            let error = HandshakeError::OriginForbidden;
+            error.respond(&mut output);
+            return Outcome::refused(&output, error);
+        }
         let chosen = request
             .subprotocols()
             .find(|offered| self.subprotocols.iter().any(|own| own == offered))
@@ -206,7 +211,8 @@ impl Victim {
             Ok(mut socket) => receive_all(&mut socket),
             Err(error) => Taken::nothing(error.into()),
         });
-        let written = attack(peer, wire.to_vec());
+        let (written, ended) = attack(peer, wire.to_vec());
+        ended.expect("an end, and no reset");
         victim
             .join()
             .expect("no panic")
@@ -226,11 +232,13 @@ impl Victim {
             peer.read_exact(&mut byte).expect("a request");
             head.push(byte[0]);
         }
-        let written = attack(peer, answer(&accept_of(&head)));
-        victim
-            .join()
-            .expect("no panic")
-            .after(Role::Client, &written)
+        let (written, ended) = attack(peer, answer(&accept_of(&head)));
+        let taken = victim.join().expect("no panic");
+        // A client owes nothing to a server that did not open the connection.
+        if !matches!(taken.failure, Some(Failure::Handshake(_))) {
+            ended.expect("an end, and no reset");
+        }
+        taken.after(Role::Client, &written)
     }
 
     // -- The tokio adapter over a pipe ------------------------------------------------------------
@@ -452,8 +460,8 @@ async fn receive_all_async(socket: &mut asynchronous::WebSocket<tokio::io::Duple
     taken
 }
 
-/// Sends `wire`, shuts down, and returns all that comes back, which no reset may cut short.
-fn attack(mut peer: TcpStream, wire: Vec<u8>) -> Vec<u8> {
+/// Sends `wire`, shuts down, and returns all that comes back, and whether a reset cut it short.
+fn attack(mut peer: TcpStream, wire: Vec<u8>) -> (Vec<u8>, io::Result<usize>) {
     let mut sending = peer.try_clone().expect("another handle");
     let sender = thread::spawn(move || {
         // A victim that has had enough need not take it all.
@@ -461,10 +469,9 @@ fn attack(mut peer: TcpStream, wire: Vec<u8>) -> Vec<u8> {
         let _ = sending.shutdown(Shutdown::Write);
     });
     let mut written = Vec::new();
-    peer.read_to_end(&mut written)
-        .expect("an end, and no reset");
+    let ended = peer.read_to_end(&mut written);
     sender.join().expect("no panic");
-    written
+    (written, ended)
 }
 
 async fn attack_async(peer: tokio::io::DuplexStream, wire: Vec<u8>) -> Vec<u8> {
