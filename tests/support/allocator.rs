@@ -3,9 +3,14 @@
     unsafe_code,
     reason = "allocations cannot be counted but by an allocator"
 )]
+#![allow(
+    dead_code,
+    reason = "every test file is a binary of its own and uses a part of the rig"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 /// What a piece of code did with memory on this thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +31,13 @@ pub(crate) fn measure(code: impl FnOnce()) -> Usage {
     code();
     COUNTED.replace(outer)
 }
+
+/// Returns how many bytes all threads hold together.
+pub(crate) fn held_by_all() -> isize {
+    HELD_BY_ALL.load(Ordering::SeqCst)
+}
+
+static HELD_BY_ALL: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     /// Constant and without a destructor, so that the allocator can use it at any time.
@@ -53,6 +65,8 @@ impl Counting {
             usage.moved += freed.min(allocated);
         }
         COUNTED.set(usage);
+        let more = allocated.cast_signed() - freed.cast_signed();
+        HELD_BY_ALL.fetch_add(more, Ordering::SeqCst);
     }
 }
 
