@@ -16,8 +16,9 @@ use framewright::{
     SendError,
 };
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 use support::{CLOSE, frames_in};
 
@@ -199,6 +200,44 @@ proptest! {
         expected.extend(said.iter().map(|_| "X-Said"));
         expected.push("Content-Length");
         assert_lines(&written(|output| request.reject(&response, output)), &expected, b"")?;
+    }
+
+    #[test]
+    fn what_is_accepted_says_the_same_to_every_reader(
+        (lines, nasty) in (ambiguous_lines(), option::weighted(0.5, (any::<Index>(), any::<Index>()))),
+    ) {
+        let mut request = format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes();
+        if let Some((place, byte)) = nasty {
+            request.insert(place.index(request.len()), *byte.get(b"\r\n\0 \t:,;\x0b\x7f\xa0"));
+        }
+        let Ok(Some(Request::Upgrade(upgrade))) = receive(&request) else { return Ok(()) };
+        // As a proxy may have read it that knows no more than lines and colons.
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let text = text.strip_prefix("\r\n").unwrap_or(&text);
+        let (head, _) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let mut lines = head.split("\r\n");
+        let words: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
+        prop_assert!(matches!(words[..], ["GET", _, "HTTP/1.1"]), "{words:?}");
+        prop_assert!(words[1].ends_with(upgrade.resource_name()), "{words:?}");
+        let mut counts = [0; 3];
+        for line in lines {
+            prop_assert!(!line.contains(LINE_ENDS) && !line.starts_with([' ', '\t']), "{line:?}");
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            let value = value.trim_matches([' ', '\t']);
+            prop_assert!(!name.is_empty() && !name.contains([' ', '\t', '\u{b}']), "{line:?}");
+            match &*name.to_ascii_lowercase() {
+                "transfer-encoding" => prop_assert!(false, "{head:?}"),
+                "content-length" => prop_assert_eq!(value, "0"),
+                "host" => counts[0] += 1,
+                "sec-websocket-key" => counts[1] += 1,
+                "sec-websocket-version" => {
+                    prop_assert_eq!(value, "13");
+                    counts[2] += 1;
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(counts, [1; 3], "{:?}", head);
     }
 
     #[test]
@@ -404,6 +443,42 @@ fn hostile_requests() -> impl Strategy<Value = Asked> {
         uri,
         subprotocols,
         headers,
+    })
+}
+
+/// The lines of a request that is often accepted, and of which some readers make something else.
+fn ambiguous_lines() -> impl Strategy<Value = Vec<&'static str>> {
+    let good = [
+        "Host: h",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ];
+    let line = prop_oneof![
+        2 => select(good.to_vec()),
+        4 => select(vec!["X: y", "Content-Length: 0", "X:", "Cookie: a=b"]),
+        4 => select(vec![
+            "Content-Length: 5",
+            "Content-Length: 0, 5",
+            "content-length:00",
+            "Transfer-Encoding: chunked",
+            "TRANSFER-ENCODING:",
+            "Host: other",
+            "host:h",
+            "Sec-WebSocket-Version: 8",
+            " folded: 1",
+            "Content-Length : 5",
+        ]),
+    ];
+    let first = select(vec!["GET /chat HTTP/1.1", "GET http://h/chat HTTP/1.1"]);
+    (first, Just(good), vec((line, any::<Index>()), 0..3)).prop_map(|(first, good, more)| {
+        let mut lines = good.to_vec();
+        for (line, place) in more {
+            lines.insert(place.index(lines.len() + 1), line);
+        }
+        lines.insert(0, first);
+        lines
     })
 }
 
