@@ -18,6 +18,7 @@ pub(crate) fn serve(args: &Args, config: Config, security: Security) -> Result<(
     let server = Server::new()
         .config(config)
         .origin_policy(OriginPolicy::Any);
+    let server = args.subprotocol.iter().fold(server, Server::subprotocol);
     #[cfg(feature = "deflate")]
     let server = if args.deflate {
         server.deflate(framewright::DeflateConfig::default())

@@ -41,6 +41,10 @@ struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().max_message_len)]
     max_message: u64,
 
+    /// A subprotocol to agree on with clients that offer it; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    subprotocol: Vec<String>,
+
     /// Use permessage-deflate with clients that offer it.
     #[cfg(feature = "deflate")]
     #[arg(long)]
