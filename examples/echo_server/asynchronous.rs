@@ -36,8 +36,10 @@ pub(crate) fn serve(args: &Args, config: Config, security: Security) -> Result<(
         let (connected, mut all_gone) = mpsc::channel::<()>(1);
         let accepting = accept(&listener, &server, &security, (leaving, connected));
         tokio::select! {
-            () = accepting => {}
+            // In this order, so that Ctrl-C is heard before anybody is accepted.
+            biased;
             interrupted = tokio::signal::ctrl_c() => interrupted?,
+            () = accepting => {}
         }
         drop(leave);
         // Each Close is answered or given up within its close_timeout.
