@@ -1,148 +1,177 @@
-//! Examples that run as programs of their own.
+//! Examples as programs: started, spoken to, and waited for.
 //!
-//! They are built as the test was, so that after `cargo test` there is nothing to build, and after
-//! `cargo test --test` no old one is tested. What they serve is for the tests to know.
+//! `cargo test` builds the examples before it runs any test. Whoever runs one test alone builds the
+//! example before: `cargo build --example NAME` with the same features.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{LazyLock, Mutex, PoisonError};
+#![allow(
+    dead_code,
+    reason = "every test file is a binary of its own and uses a part of the rig"
+)]
 
-use serde_json::Value;
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// A program that listens, and is killed when this is dropped.
+/// Longer than anything takes on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that runs. It does not outlive the test.
 pub(crate) struct Program {
     child: Child,
-    lines: BufReader<ChildStdout>,
-    /// Where it listens: host and port.
-    pub(crate) address: String,
+    stdin: Option<ChildStdin>,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+}
+
+/// How a program ended, and what it printed that nobody had read.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Program {
-    /// Starts an example on a port of its own, and waits until it listens.
-    pub(crate) fn start(name: &'static str, args: &[&str]) -> Self {
-        let mut child = Command::new(built(name))
-            .args(args)
-            .args(["--listen", "127.0.0.1:0"])
+    /// Starts an example.
+    pub(crate) fn start(example: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(path_of(example));
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
-            .expect("it was built");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut program = Self {
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self {
+            stdin: child.stdin.take(),
+            stdout: lines_of(child.stdout.take().unwrap()),
+            stderr: lines_of(child.stderr.take().unwrap()),
             child,
-            lines,
-            address: String::new(),
-        };
-        let line = program.line();
-        let address = line
-            .strip_prefix("open http://")
-            .or_else(|| line.strip_prefix("listening on ws://"))
-            .unwrap_or_else(|| panic!("{name} says {line:?}"));
-        program.address = address.trim_end_matches('/').to_owned();
-        program
+        }
     }
 
-    /// Types a line into it.
-    pub(crate) fn type_line(&mut self, line: &str) {
-        let input = self.child.stdin.as_mut().expect("it is piped");
-        writeln!(input, "{line}").expect("it reads");
+    /// Writes to its standard input.
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let stdin = self.stdin.as_mut().expect("its input has not ended");
+        stdin.write_all(bytes.as_ref()).unwrap();
+        stdin.flush().unwrap();
     }
 
-    /// Reads the next line that it prints.
+    pub(crate) fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits for a line of its standard output.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("it prints UTF-8");
-        line.trim_end().to_owned()
+        self.next_line(|program| &program.stdout)
+    }
+
+    /// Waits for a line of its standard error.
+    pub(crate) fn error_line(&mut self) -> String {
+        self.next_line(|program| &program.stderr)
+    }
+
+    /// Waits for a line of its standard output that holds `text`, and returns what follows that.
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
+        loop {
+            if let Some((_, rest)) = self.line().split_once(text) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    /// Ends its input, and waits for its end.
+    pub(crate) fn finish(mut self) -> Ended {
+        self.end_input();
+        let deadline = Instant::now() + PATIENCE;
+        let rest = |lines: &Receiver<Vec<u8>>| {
+            let mut text = Vec::new();
+            // The channel closes when the program has closed its end.
+            while let Ok(line) =
+                lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                text.extend(line);
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
+        assert!(
+            Instant::now() < deadline,
+            "it does not end: {stdout}{stderr}"
+        );
+        let status = self.child.wait().unwrap();
+        Ended {
+            status,
+            stdout,
+            stderr,
+        }
     }
 
     /// Sends it what Ctrl-C sends.
+    #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
-        let kill = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
-            .status();
-        assert!(kill.expect("there is a kill").success());
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
     }
 
-    pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.wait().expect("it was started")
+    fn next_line(&mut self, of: impl Fn(&Self) -> &Receiver<Vec<u8>>) -> String {
+        match of(self).recv_timeout(PATIENCE) {
+            Ok(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
+            Err(error) => {
+                let _ = self.child.kill();
+                let others: Vec<_> = self.stderr.iter().chain(self.stdout.iter()).collect();
+                panic!(
+                    "no line: {error}; {}",
+                    String::from_utf8_lossy(&others.concat())
+                );
+            }
+        }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // One that has ended needs neither.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Builds an example, once, and returns where it is.
-pub(crate) fn built(name: &'static str) -> String {
-    static BUILT: LazyLock<Mutex<HashMap<&str, String>>> = LazyLock::new(Mutex::default);
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built.entry(name).or_insert_with(|| build(name)).clone()
+/// Returns where cargo puts an example: beside the directory of the test.
+pub(crate) fn path_of(example: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let path = profile
+        .join("examples")
+        .join(example)
+        .with_extension(env::consts::EXE_EXTENSION);
+    assert!(
+        path.exists(),
+        "build it before: cargo build --example {example}"
+    );
+    path
 }
 
-/// Builds an example with the features and the profile of this test.
-fn build(name: &str) -> String {
-    let features: Vec<_> = FEATURES
-        .iter()
-        .filter(|(_, is_on)| *is_on)
-        .map(|(feature, _)| *feature)
-        .collect();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--example",
-            name,
-            "--no-default-features",
-        ])
-        .args(["--features", &features.join(",")])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ])
-        .arg("--message-format=json-render-diagnostics");
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    // What cargo tells a test about its package would look to it like a change of the environment.
-    for (variable, _) in std::env::vars_os() {
-        let is_of_package = variable.to_str().is_some_and(|variable| {
-            [
-                "CARGO_PKG_",
-                "CARGO_MANIFEST_",
-                "CARGO_CRATE_",
-                "CARGO_PRIMARY_",
-            ]
-            .iter()
-            .any(|prefix| variable.starts_with(prefix))
-        });
-        if is_of_package {
-            cargo.env_remove(variable);
+/// Reads lines on a thread, so that somebody can wait for one without waiting for ever.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let mut line = Vec::new();
+            match stream.read_until(b'\n', &mut line) {
+                Ok(1..) if sender.send(line).is_ok() => {}
+                _ => break,
+            }
         }
-    }
-    let output = cargo.stderr(Stdio::inherit()).output();
-    let output = output.expect("it is cargo that runs the tests");
-    assert!(output.status.success(), "{name} does not build");
-    let messages = String::from_utf8(output.stdout).expect("JSON is UTF-8");
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(str::to_owned))
-        .expect("an example is a program")
+    });
+    receiver
 }
-
-macro_rules! features {
-    ($($name:literal)*) => { &[$(($name, cfg!(feature = $name))),*] };
-}
-
-const FEATURES: &[(&str, bool)] = features! {
-    "blocking" "simdutf8" "deflate" "tokio" "futures-io" "futures" "rustls" "tokio-rustls"
-    "rustls-platform-verifier" "rustls-webpki-roots" "ring" "aws-lc-rs" "http" "hyper" "http2" "axum"
-};
