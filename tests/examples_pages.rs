@@ -16,7 +16,7 @@ use framewright::handshake::ClientRequest;
 use framewright::{Config, HandshakeError};
 use serde_json::{Value, json};
 
-use program::{Program, built};
+use program::{Server, path_of};
 
 /// Those with a page.
 const PAGES: [&str; 5] = ["clock", "counter", "broadcast", "chat", "live_text"];
@@ -27,7 +27,7 @@ struct Person {
 }
 
 impl Person {
-    fn connect(program: &Program) -> Self {
+    fn connect(program: &Server) -> Self {
         let request = ClientRequest::new(&format!("ws://{}/ws", program.address));
         let mut config = Config::default();
         // Whoever waits in vain fails, and does not hang.
@@ -59,7 +59,7 @@ impl Person {
 }
 
 /// Sends a request, and returns the head and the body of the answer.
-fn http(program: &Program, request: &str) -> (String, String) {
+fn http(program: &Server, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(&program.address).expect("it listens");
     write!(
         stream,
@@ -77,9 +77,9 @@ fn http(program: &Program, request: &str) -> (String, String) {
 
 #[test]
 fn hello_greets_whoever_says_a_name() {
-    let hello = built("hello");
+    let hello = path_of("hello");
     for server in [&["server"][..], &["--tokio", "server"]] {
-        let server = Program::start("hello", server);
+        let server = Server::start("hello", server);
         for adapter in [&[][..], &["--tokio"]] {
             let client = Command::new(&hello)
                 .args(adapter)
@@ -101,7 +101,7 @@ fn hello_greets_whoever_says_a_name() {
 #[test]
 fn one_port_serves_the_page_and_its_files() {
     for name in PAGES {
-        let program = Program::start(name, &[]);
+        let program = Server::start(name, &[]);
         let files = [
             ("/", "text/html", "<!doctype html>"),
             ("/?whatever", "text/html", "<!doctype html>"),
@@ -139,7 +139,7 @@ fn one_port_serves_the_page_and_its_files() {
 #[test]
 fn only_the_page_itself_may_connect_and_only_to_its_path() {
     for name in PAGES {
-        let program = Program::start(name, &[]);
+        let program = Server::start(name, &[]);
         let status = |path: &str, origin: &str| {
             let request = ClientRequest::new(&format!("ws://{}{path}", program.address))
                 .and_then(|request| request.header("Origin", origin))
@@ -162,7 +162,7 @@ fn only_the_page_itself_may_connect_and_only_to_its_path() {
 #[test]
 fn ctrl_c_closes_every_connection_with_1001_and_ends_with_0() {
     for name in PAGES {
-        let mut program = Program::start(name, &[]);
+        let program = Server::start(name, &[]);
         let mut people = [Person::connect(&program), Person::connect(&program)];
         // A connection that has asked for nothing yet is not waited for.
         let idle = TcpStream::connect(&program.address).expect("it listens");
@@ -171,7 +171,7 @@ fn ctrl_c_closes_every_connection_with_1001_and_ends_with_0() {
             let end = person.end();
             assert_eq!(end, (1001, "server is leaving".to_owned()), "{name}");
         }
-        assert!(program.wait().success(), "{name}");
+        assert!(program.finish().status.success(), "{name}");
         drop(idle);
     }
 }
@@ -179,7 +179,7 @@ fn ctrl_c_closes_every_connection_with_1001_and_ends_with_0() {
 #[test]
 fn what_is_no_command_is_refused_with_1008() {
     for name in ["clock", "counter", "chat", "live_text"] {
-        let program = Program::start(name, &[]);
+        let program = Server::start(name, &[]);
         for words in ["", "hello", "{}", "{\"start\":-1}", "[1,2]", "{\"say\":{}}"] {
             let mut person = Person::connect(&program);
             person.socket.send(words).expect("it is open");
@@ -192,7 +192,7 @@ fn what_is_no_command_is_refused_with_1008() {
 
 #[test]
 fn a_countdown_ends_at_zero_and_each_connection_has_its_own() {
-    let program = Program::start("clock", &[]);
+    let program = Server::start("clock", &[]);
     let (mut one, mut other) = (Person::connect(&program), Person::connect(&program));
     other.say(&json!({ "start": 1000 }));
     assert_eq!(other.hear()["seconds_left"], 1000);
@@ -211,7 +211,7 @@ fn a_countdown_ends_at_zero_and_each_connection_has_its_own() {
 
 #[test]
 fn a_client_that_does_not_see_its_ticks_misses_some() {
-    let program = Program::start("clock", &[]);
+    let program = Server::start("clock", &[]);
     let (mut quick, mut slow) = (Person::connect(&program), Person::connect(&program));
     slow.say(&json!({ "start": 1000 }));
     assert_eq!(slow.hear(), json!({ "seconds_left": 1000, "skipped": 0 }));
@@ -230,7 +230,7 @@ fn a_client_that_does_not_see_its_ticks_misses_some() {
 
 #[test]
 fn everybody_sees_the_total_and_how_many_are_here() {
-    let program = Program::start("counter", &[]);
+    let program = Server::start("counter", &[]);
     let mut one = Person::connect(&program);
     assert_eq!(one.hear(), json!({ "total": 0, "users": 1 }));
     let mut other = Person::connect(&program);
@@ -248,14 +248,14 @@ fn everybody_sees_the_total_and_how_many_are_here() {
 // ---- broadcast ----
 
 /// Waits until so many are in the group: who is connected joins a moment later.
-fn gather(program: &mut Program, count: usize, people: &mut [&mut Person]) {
+fn gather(program: &mut Server, count: usize, people: &mut [&mut Person]) {
     loop {
-        program.type_line(GATHERING);
+        program.write_line(GATHERING);
         if program.line() == format!("to {count}, skipped by 0, too slow: 0") {
             break;
         }
     }
-    program.type_line(GATHERED);
+    program.write_line(GATHERED);
     program.line();
     for person in people {
         loop {
@@ -273,11 +273,11 @@ const GATHERED: &str = "you are all here";
 
 /// Has lines sent until one does not reach both of two, and the quick one hear each; returns how many
 /// were sent before.
-fn send_until_one_is_too_slow(program: &mut Program, quick: &mut Person, outcome: &str) -> usize {
+fn send_until_one_is_too_slow(program: &mut Server, quick: &mut Person, outcome: &str) -> usize {
     // Of several times what the network holds.
     for sent in 0..2000 {
         let line = format!("{sent} {}", "x".repeat(60_000));
-        program.type_line(&line);
+        program.write_line(&line);
         assert_eq!(quick.hear(), line);
         let reach = program.line();
         if reach != "to 2, skipped by 0, too slow: 0" {
@@ -290,20 +290,20 @@ fn send_until_one_is_too_slow(program: &mut Program, quick: &mut Person, outcome
 
 #[test]
 fn a_receiver_that_is_too_slow_is_sent_away() {
-    let mut program = Program::start("broadcast", &[]);
+    let mut program = Server::start("broadcast", &[]);
     let (mut quick, mut slow) = (Person::connect(&program), Person::connect(&program));
     gather(&mut program, 2, &mut [&mut quick, &mut slow]);
     let outcome = "to 1, skipped by 0, too slow: 1";
     send_until_one_is_too_slow(&mut program, &mut quick, outcome);
     assert_eq!(slow.end(), (1013, "peer reads too slowly".to_owned()));
-    program.type_line("who is left");
+    program.write_line("who is left");
     assert_eq!(quick.hear(), "who is left");
     assert_eq!(program.line(), "to 1, skipped by 0, too slow: 0");
 }
 
 #[test]
 fn a_receiver_that_is_too_slow_misses_lines_if_the_policy_says_so() {
-    let mut program = Program::start("broadcast", &["--slow", "skip"]);
+    let mut program = Server::start("broadcast", &["--slow", "skip"]);
     let (mut quick, mut slow) = (Person::connect(&program), Person::connect(&program));
     gather(&mut program, 2, &mut [&mut quick, &mut slow]);
     let outcome = "to 1, skipped by 1, too slow: 0";
@@ -315,7 +315,7 @@ fn a_receiver_that_is_too_slow_misses_lines_if_the_policy_says_so() {
                 .is_some_and(|line| line.starts_with(&format!("{sent} ")))
         );
     }
-    program.type_line("after what was missed");
+    program.write_line("after what was missed");
     assert_eq!(slow.hear(), "after what was missed");
     assert_eq!(quick.hear(), "after what was missed");
     assert_eq!(program.line(), "to 2, skipped by 0, too slow: 0");
@@ -323,7 +323,7 @@ fn a_receiver_that_is_too_slow_misses_lines_if_the_policy_says_so() {
 
 #[test]
 fn a_receiver_has_nothing_to_say() {
-    let program = Program::start("broadcast", &[]);
+    let program = Server::start("broadcast", &[]);
     let mut person = Person::connect(&program);
     person.say(&json!("hello"));
     assert_eq!(person.end().0, 1009);
@@ -332,7 +332,7 @@ fn a_receiver_has_nothing_to_say() {
 // ---- chat ----
 
 /// Enters the chat with a name that is free.
-fn enter(program: &Program, name: &str) -> Person {
+fn enter(program: &Server, name: &str) -> Person {
     let mut person = Person::connect(program);
     person.say(&json!({ "hello": { "name": name, "key": format!("the key of {name}") } }));
     assert_eq!(person.hear(), json!({ "event": "welcome", "name": name }));
@@ -370,7 +370,7 @@ fn notice(text: &str) -> Value {
 
 #[test]
 fn a_name_is_one_persons() {
-    let program = Program::start("chat", &[]);
+    let program = Server::start("chat", &[]);
     let mut ada = enter(&program, "Ada");
     let mut other = Person::connect(&program);
     let long = "x".repeat(21);
@@ -407,7 +407,7 @@ fn a_name_is_one_persons() {
 
 #[test]
 fn a_person_takes_their_name_back_with_their_key() {
-    let program = Program::start("chat", &[]);
+    let program = Server::start("chat", &[]);
     let mut bob = enter(&program, "Bob");
     let mut before = enter(&program, "Ada");
     assert_eq!(bob.hear()["event"], "joined");
@@ -435,7 +435,7 @@ fn a_person_takes_their_name_back_with_their_key() {
 
 #[test]
 fn what_is_said_in_a_room_is_heard_there_and_remembered() {
-    let program = Program::start("chat", &[]);
+    let program = Server::start("chat", &[]);
     let (mut ada, mut bob) = (enter(&program, "Ada"), enter(&program, "Bob"));
     assert_eq!(
         ada.hear(),
@@ -488,7 +488,7 @@ fn what_is_said_in_a_room_is_heard_there_and_remembered() {
 
 #[test]
 fn what_is_for_one_person_is_heard_by_that_one() {
-    let program = Program::start("chat", &[]);
+    let program = Server::start("chat", &[]);
     let mut ada = enter(&program, "Ada");
     let mut bob = enter(&program, "Bob");
     let mut eve = enter(&program, "Eve");
@@ -513,7 +513,7 @@ fn what_is_for_one_person_is_heard_by_that_one() {
 
 #[test]
 fn a_chat_has_limits() {
-    let program = Program::start("chat", &[]);
+    let program = Server::start("chat", &[]);
     let mut ada = enter(&program, "Ada");
     ada.say(&say_in("lobby", &"é".repeat(500)));
     hear_said(&mut ada, "lobby", "Ada", &"é".repeat(500));
@@ -558,7 +558,7 @@ fn a_chat_has_limits() {
 
 #[test]
 fn a_room_remembers_the_last_thirty() {
-    let program = Program::start("chat", &[]);
+    let program = Server::start("chat", &[]);
     // Each of them may say no more than so much at once, and stays to the end.
     let mut speakers = Vec::new();
     for (person, name) in ["Ada", "Bob", "Eve"].into_iter().enumerate() {
@@ -600,7 +600,7 @@ fn update(version: u64, text: &str, yours: Option<u64>) -> Value {
 
 #[test]
 fn an_edit_counts_if_it_is_of_the_newest_text() {
-    let program = Program::start("live_text", &[]);
+    let program = Server::start("live_text", &[]);
     let (mut one, mut other) = (Person::connect(&program), Person::connect(&program));
     one.say(&json!({ "hello": 1 }));
     other.say(&json!({ "hello": 2 }));
@@ -618,7 +618,7 @@ fn an_edit_counts_if_it_is_of_the_newest_text() {
 
 #[test]
 fn an_author_who_comes_back_is_told_whether_the_last_edit_counted() {
-    let program = Program::start("live_text", &[]);
+    let program = Server::start("live_text", &[]);
     let mut one = Person::connect(&program);
     one.say(&json!({ "hello": 9_007_199_254_740_991_u64 }));
     assert_eq!(one.hear(), update(0, "", None));
@@ -632,7 +632,7 @@ fn an_author_who_comes_back_is_told_whether_the_last_edit_counted() {
 
 #[test]
 fn a_text_has_a_limit() {
-    let program = Program::start("live_text", &[]);
+    let program = Server::start("live_text", &[]);
     let mut one = Person::connect(&program);
     one.say(&json!({ "hello": 1 }));
     assert_eq!(one.hear(), update(0, "", None));

@@ -10,6 +10,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -25,6 +26,13 @@ pub(crate) struct Program {
     stdin: Option<ChildStdin>,
     stdout: Receiver<Vec<u8>>,
     stderr: Receiver<Vec<u8>>,
+}
+
+/// A program that listens, on a port of its own.
+pub(crate) struct Server {
+    program: Program,
+    /// Where it listens: host and port.
+    pub(crate) address: String,
 }
 
 /// How a program ended, and what it printed that nobody had read.
@@ -62,6 +70,11 @@ impl Program {
         let stdin = self.stdin.as_mut().expect("its input has not ended");
         stdin.write_all(bytes.as_ref()).unwrap();
         stdin.flush().unwrap();
+    }
+
+    /// Types a line into it.
+    pub(crate) fn write_line(&mut self, line: &str) {
+        self.write(format!("{line}\n"));
     }
 
     pub(crate) fn end_input(&mut self) {
@@ -134,6 +147,40 @@ impl Program {
                 );
             }
         }
+    }
+}
+
+impl Server {
+    /// Starts an example, and waits until it listens.
+    pub(crate) fn start(example: &str, arguments: &[&str]) -> Self {
+        let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
+        let mut program = Program::start(example, &arguments);
+        let line = program.line();
+        let address = line
+            .strip_prefix("open http://")
+            .or_else(|| line.strip_prefix("listening on ws://"))
+            .unwrap_or_else(|| panic!("{example} says {line:?}"));
+        let address = address.trim_end_matches('/').to_owned();
+        Self { program, address }
+    }
+
+    /// Ends its input, and waits for its end.
+    pub(crate) fn finish(self) -> Ended {
+        self.program.finish()
+    }
+}
+
+impl Deref for Server {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Program {
+        &mut self.program
     }
 }
 
