@@ -86,6 +86,12 @@ impl Connection {
     pub(super) fn receive_close(&mut self, input: &RecvBuffer, output: &mut SendBuffer) {
         // The receiver has judged the payload.
         let frame = CloseFrame::decode(input.located_payload()).ok().flatten();
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            parent: &self.span,
+            code = frame.as_ref().map(|frame| frame.code.get()),
+            "close received"
+        );
         if self.state == State::Open {
             // "it typically echos the status code it received"
             let echo = frame.as_ref().map(|frame| CloseFrame {
@@ -106,6 +112,8 @@ impl Connection {
     /// 7.1.7: _Fail the WebSocket Connection_.
     #[cold]
     pub(super) fn fail(&mut self, error: ProtocolError, output: &mut SendBuffer) {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(parent: &self.span, %error, "the peer broke a rule");
         let cause = EndCause::Protocol(error);
         match self.state {
             State::Open => {
@@ -150,6 +158,13 @@ impl Connection {
     }
 
     fn note_close_sent(&mut self, frame: Option<CloseFrame<'static>>, cause: EndCause) {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            parent: &self.span,
+            code = frame.as_ref().map(|frame| frame.code.get()),
+            ?cause,
+            "close sent"
+        );
         let mut end = End::new(cause);
         end.sent = Some(frame);
         end.initiator = Some(Initiator::Local);
@@ -173,11 +188,15 @@ impl Connection {
 
     /// Closes without the peer, and returns how that came.
     fn finish(&mut self, cause: EndCause) -> End {
+        #[cfg(feature = "tracing")]
+        let span = &self.span;
         let end = self.end.get_or_insert_with(|| Box::new(End::new(cause)));
         if end.received.is_none() && end.cause == EndCause::ClosingHandshake {
             end.cause = cause;
         }
         self.state = State::Closed;
+        #[cfg(feature = "tracing")]
+        tracing::debug!(parent: span, clean = end.is_clean(), cause = ?end.cause, "ended");
         (**end).clone()
     }
 }

@@ -101,16 +101,26 @@ pub struct Connection {
     /// Whether nobody is to be waited for: the peer closed the transport, or time is up.
     is_over: bool,
     observer: Option<Box<Observer>>,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
 impl Connection {
     /// Makes a connection that is open: after [`handshake`](crate::handshake), or after anybody's
     /// HTTP upgrade.
     pub fn new(role: Role, config: Arc<Config>) -> Self {
+        #[cfg(feature = "tracing")]
+        let span = tracing::debug_span!("websocket", ?role);
         Self {
             role,
             state: State::Open,
-            observer: Observer::new(&config),
+            observer: Observer::new(
+                &config,
+                #[cfg(feature = "tracing")]
+                &span,
+            ),
+            #[cfg(feature = "tracing")]
+            span,
             config,
             sender: Sender::default(),
             extension: None,
@@ -280,7 +290,8 @@ impl Connection {
 
     /// Returns what has passed so far, if [`Config::counters`] asks for it.
     pub fn counters(&self) -> Option<&Counters> {
-        self.observer.as_ref().map(|observer| observer.counters())
+        let observer = self.observer.as_ref().filter(|_| self.config.counters)?;
+        Some(observer.counters())
     }
 
     /// Whether permessage-deflate was agreed on.
@@ -303,6 +314,7 @@ impl Connection {
     #[cold]
     fn observe_received(&mut self, input: &RecvBuffer, frames: u64) {
         if let (Some(observer), Some(what)) = (&mut self.observer, input.located()) {
+            let frames = if what.is_control() { 1 } else { frames };
             observer.received(what, input.located_payload().len(), frames);
         }
     }

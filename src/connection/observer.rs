@@ -1,7 +1,10 @@
-//! What passes through a connection, counted.
+//! What passes through a connection, counted and traced.
 //!
 //! Knows opcodes and lengths, and never a payload. It decides nothing: a connection behaves the same
 //! with it and without.
+
+#[cfg(feature = "tracing")]
+use tracing::Span;
 
 use super::config::Config;
 use super::recv_buffer::What;
@@ -47,14 +50,26 @@ pub struct Traffic {
 #[derive(Debug)]
 pub(super) struct Observer {
     counters: Counters,
+    #[cfg(feature = "tracing")]
+    span: Span,
 }
 
 impl Observer {
-    /// Makes one if `config` asks for it: a connection that nobody watches has none.
-    pub(super) fn new(config: &Config) -> Option<Box<Self>> {
-        config.counters.then(|| {
+    /// Makes one if `config` asks for it, or a subscriber of `tracing` wants frames: a connection that
+    /// nobody watches has none.
+    pub(super) fn new(
+        config: &Config,
+        #[cfg(feature = "tracing")] span: &Span,
+    ) -> Option<Box<Self>> {
+        #[cfg(feature = "tracing")]
+        let is_traced = tracing::enabled!(tracing::Level::TRACE);
+        #[cfg(not(feature = "tracing"))]
+        let is_traced = false;
+        (config.counters || is_traced).then(|| {
             Box::new(Self {
                 counters: Counters::default(),
+                #[cfg(feature = "tracing")]
+                span: span.clone(),
             })
         })
     }
@@ -71,6 +86,8 @@ impl Observer {
 
     /// Notes an event, its payload of `payload_len` bytes, and of how many frames its message was.
     pub(super) fn received(&mut self, what: What, payload_len: usize, frames: u64) {
+        #[cfg(feature = "tracing")]
+        tracing::trace!(parent: &self.span, ?what, payload_len, frames, "received");
         let received = &mut self.counters.received;
         match what {
             What::Text | What::Binary => received.message(payload_len, true, frames),
@@ -87,6 +104,15 @@ impl Observer {
     ///
     /// It shrinks where a Pong takes the place of a longer one of which no byte is out.
     pub(super) fn sent(&mut self, frame: SentFrame, before: usize, after: usize) {
+        #[cfg(feature = "tracing")]
+        tracing::trace!(
+            parent: &self.span,
+            opcode = ?frame.opcode,
+            fin = frame.fin,
+            payload_len = frame.payload_len,
+            buffered = after,
+            "sent"
+        );
         let sent = &mut self.counters.sent;
         let SentFrame {
             opcode,

@@ -111,6 +111,15 @@ pub(super) enum What {
     Close,
 }
 
+impl What {
+    pub(super) const fn is_control(self) -> bool {
+        match self {
+            Self::Ping | Self::Pong | Self::Close => true,
+            Self::Text | Self::Binary | Self::Chunk { .. } => false,
+        }
+    }
+}
+
 impl RecvBuffer {
     /// Makes an empty buffer, which owns no memory.
     pub const fn new() -> Self {

@@ -68,9 +68,13 @@ impl ClientHandshake {
         let Some(head) = self.reader.receive(input)? else {
             return Ok(None);
         };
-        self.judge(head)
-            .map(Some)
-            .map_err(|error| self.reader.latch(error))
+        let judged = self.judge(head);
+        #[cfg(feature = "tracing")]
+        match &judged {
+            Ok(_) => tracing::debug!("upgrade accepted by the server"),
+            Err(error) => tracing::debug!(%error, "answer refused"),
+        }
+        judged.map(Some).map_err(|error| self.reader.latch(error))
     }
 
     /// Notes that the server closed the transport, and returns what that makes of the handshake:

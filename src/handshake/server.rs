@@ -86,6 +86,13 @@ impl ServerHandshake {
             return Err(error.clone());
         }
         let received = self.receive_request(input);
+        #[cfg(feature = "tracing")]
+        match &received {
+            Ok(Some(Request::Upgrade(_))) => tracing::debug!("upgrade requested"),
+            Ok(Some(Request::Plain(_))) => tracing::debug!("plain request"),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "request refused"),
+        }
         self.failed = received.as_ref().err().cloned();
         received
     }

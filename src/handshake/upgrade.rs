@@ -121,11 +121,15 @@ impl UpgradeRequest {
         }
         let agreement = self.agree(acceptance)?;
         agreement.write(output.tail());
+        #[cfg(feature = "tracing")]
+        tracing::debug!("upgrade accepted");
         Ok(agreement.into_connection(config))
     }
 
     /// Rejects: appends an HTTP answer to `output`, after which the transport closes.
     pub fn reject(self, response: &Response, output: &mut SendBuffer) {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(status = response.status(), "upgrade rejected");
         response.write(WithBody::Yes, output);
     }
 
