@@ -14,6 +14,7 @@
 //! | a thread per connection | [`blocking`]: [`blocking::accept`], [`blocking::connect`] |
 //! | an event loop, or a transport of your own | [`handshake`], then [`Connection`] with [`RecvBuffer`] and [`SendBuffer`] |
 //! | another HTTP server that has upgraded a request | `handshake::Request::from_http`, or [`handshake::accept_key`] and [`Connection::new`] |
+//! | tests of any of these | `test_util` |
 //! | bytes of frames | [`frame::FrameHeader`], [`frame::mask()`] |
 //!
 //! # The core in a loop
@@ -48,6 +49,7 @@
 //!
 //! | layer | module | holds |
 //! |---|---|---|
+//! | tests | `test_util`: both ends in memory, faults, a clock, illegal bytes | a stream, a clock |
 //! | adapters | `axum`, `hyper`: requests that others received | nothing |
 //! | | `tokio`, `futures_io`: names of a runtime for `asynchronous` | a stream, a clock |
 //! | | [`blocking`], `asynchronous`: how a stream is driven | a stream, a clock |
@@ -99,6 +101,7 @@
 //! - `http`: conversions from and to the types of the `http` crate.
 //! - `hyper`: upgrades of requests that hyper received; `http2`: also in HTTP/2, RFC 8441.
 //! - `axum`: an extractor.
+//! - `test-util`: what the tests of a program need, `test_util`.
 //!
 //! Without features there is the core alone.
 //!
@@ -124,6 +127,8 @@ pub mod handshake;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod message;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 #[cfg(feature = "rustls")]
 pub mod tls;
 #[cfg(feature = "tokio")]
