@@ -224,7 +224,7 @@ pub enum OpenError {
 /// assert_eq!(server.take_received(), [Message::text("Hello")]);
 /// server.receive(b"\x81\x05Hello", Split::Every(1));
 /// assert_eq!(server.error(), Some(ProtocolError::MaskMissing));
-/// assert_eq!(server.take_output()[..4], [0x88, 24, 0x03, 0xea]); // Close 1002.
+/// assert_eq!(server.take_output()[..4], [0x88, 28, 0x03, 0xea]); // Close 1002.
 /// ```
 #[derive(Debug)]
 pub struct Endpoint {

@@ -191,6 +191,8 @@ pub(crate) struct Scheduler {
     /// How often tasks may be polled that nobody woke: one step in so many.
     spurious: usize,
     pub(crate) polls: usize,
+    /// What was done, in order, mixed into a number: two runs of a seed must come to the same.
+    pub(crate) trace: u64,
 }
 
 struct Task {
@@ -239,6 +241,7 @@ impl Scheduler {
             pipes: Vec::new(),
             spurious: 20,
             polls: 0,
+            trace: 0,
         }
     }
 
@@ -291,7 +294,8 @@ impl Scheduler {
                 .collect();
             let choices = woken.len() + busy.len();
             if choices == 0 {
-                match next_timer() {
+                let arrivals = self.pipes.iter().filter_map(|it| it.borrow().arrival());
+                match arrivals.chain(next_timer()).min() {
                     Some(time) if time <= now() + horizon => move_clock(time),
                     Some(_) | None => {
                         let names = unfinished.iter().map(|&index| &self.tasks[index].name);
@@ -306,14 +310,17 @@ impl Scheduler {
                 match self.dice.roll(choices) {
                     choice if choice < woken.len() => woken[choice],
                     choice => {
-                        let pipe = &self.pipes[busy[choice - woken.len()]];
-                        let waker = pipe.borrow_mut().step(&mut self.dice);
+                        let number = busy[choice - woken.len()];
+                        let waker = self.pipes[number].borrow_mut().step(&mut self.dice);
+                        let readable_len = self.pipes[number].borrow().readable_len();
+                        self.note(&[1, number as u64, readable_len]);
                         waker.into_iter().for_each(Waker::wake);
                         continue;
                     }
                 }
             };
             self.polls += 1;
+            self.note(&[2, index as u64]);
             assert!(self.polls < 2_000_000, "tasks are polled without end");
             move_clock(now() + Duration::from_micros(1));
             let task = &mut self.tasks[index];
@@ -341,6 +348,13 @@ impl Scheduler {
     pub(crate) fn run_to_end(&mut self) {
         if let Err(Stuck(names)) = self.run(Duration::from_secs(3600)) {
             panic!("nobody wakes {}", names.join(", "));
+        }
+    }
+
+    /// Mixes what was done into the trace, as FNV-1a does.
+    fn note(&mut self, done: &[u64]) {
+        for number in done {
+            self.trace = (self.trace ^ number).wrapping_mul(0x0100_0000_01b3);
         }
     }
 
@@ -494,6 +508,8 @@ pub(crate) struct Network {
     /// Whether reads and writes are of any length, and now and then do nothing but wake the task,
     /// as those of tokio whose budget is spent.
     pub(crate) is_moody: bool,
+    /// How long bytes are on their way at most.
+    pub(crate) latency: Duration,
 }
 
 impl Network {
@@ -502,6 +518,7 @@ impl Network {
         Self {
             capacity,
             is_moody: false,
+            latency: Duration::ZERO,
         }
     }
 
@@ -509,6 +526,7 @@ impl Network {
         Self {
             capacity,
             is_moody: true,
+            latency: Duration::ZERO,
         }
     }
 }
@@ -524,6 +542,10 @@ struct Pipe {
     is_shut: bool,
     has_ended: bool,
     is_reader_gone: bool,
+    /// Until when what is on its way stays there.
+    held_until: Option<Instant>,
+    /// Whether nothing arrives any more.
+    is_silent: bool,
     failure: Option<ErrorKind>,
     /// Whether a write had to wait, and was not told yet that there is room again.
     is_write_blocked: bool,
@@ -542,6 +564,8 @@ impl Pipe {
             is_shut: false,
             has_ended: false,
             is_reader_gone: false,
+            held_until: None,
+            is_silent: false,
             failure: None,
             is_write_blocked: false,
             read_waker: None,
@@ -556,15 +580,40 @@ impl Pipe {
 
     /// Whether the network has something to do.
     fn is_busy(&self) -> bool {
-        !self.in_flight.is_empty()
-            || (self.is_shut && !self.has_ended)
-            || (self.is_write_blocked && self.room() > 0)
+        self.delivers() || (self.is_write_blocked && self.room() > 0)
+    }
+
+    /// Whether something that is on its way can arrive.
+    fn delivers(&self) -> bool {
+        self.is_under_way() && self.held_until.is_none_or(|until| until <= now())
+    }
+
+    fn is_under_way(&self) -> bool {
+        !self.is_silent && (!self.in_flight.is_empty() || (self.is_shut && !self.has_ended))
+    }
+
+    /// When what is held on its way arrives.
+    fn arrival(&self) -> Option<Instant> {
+        self.held_until.filter(|_| self.is_under_way())
+    }
+
+    /// Holds what is on its way for a while.
+    fn hold(&mut self) {
+        let most = usize::try_from(self.network.latency.as_micros()).expect("a short latency");
+        if most > 0 {
+            let micros = self.dice.roll(most) as u64;
+            self.held_until = Some(now() + Duration::from_micros(micros));
+        }
+    }
+
+    fn readable_len(&self) -> u64 {
+        self.readable.len() as u64
     }
 
     /// Does one thing, and returns who is to be woken.
     fn step(&mut self, dice: &mut Dice) -> Option<Waker> {
         let tells = self.is_write_blocked && self.room() > 0;
-        let delivers = !self.in_flight.is_empty() || (self.is_shut && !self.has_ended);
+        let delivers = self.delivers();
         if tells && (!delivers || dice.one_in(2)) {
             self.is_write_blocked = false;
             return self.write_waker.take();
@@ -578,7 +627,10 @@ impl Pipe {
                 true if dice.one_in(2) => 1 + dice.roll(len),
                 _ => len,
             };
-            self.readable.extend(self.in_flight.drain(..len));
+            let later = self.in_flight.split_off(len);
+            self.readable.append(&mut self.in_flight);
+            self.in_flight = later;
+            self.hold();
         }
         self.read_waker.take()
     }
@@ -616,10 +668,7 @@ impl Pipe {
         }
         let len = self.readable.len().min(room.len());
         let len = self.partial(len);
-        for (to, from) in room.iter_mut().zip(self.readable.drain(..len)) {
-            *to = from;
-        }
-        Poll::Ready(Ok(len))
+        Poll::Ready(io::Read::read(&mut self.readable, &mut room[..len]))
     }
 
     fn poll_write(&mut self, cx: &Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -641,8 +690,15 @@ impl Pipe {
         let whole = pieces.iter().map(|piece| piece.len()).sum();
         let len = self.room().min(whole);
         let len = self.partial(len);
-        let bytes = pieces.iter().flat_map(|piece| piece.iter());
-        self.in_flight.extend(bytes.take(len));
+        if self.in_flight.is_empty() {
+            self.hold();
+        }
+        let mut left = len;
+        for piece in pieces {
+            let taken = &piece[..left.min(piece.len())];
+            self.in_flight.extend(taken);
+            left -= taken.len();
+        }
         Poll::Ready(Ok(len))
     }
 
@@ -760,6 +816,26 @@ impl Fault {
     pub(crate) fn fail_silently(&self, kind: ErrorKind) {
         for pipe in &self.pipes {
             pipe.borrow_mut().failure = Some(kind);
+        }
+    }
+
+    /// Ends both directions for both ends, with what is on its way lost: in the middle of a frame,
+    /// perhaps.
+    pub(crate) fn tear(&self) {
+        for pipe in &self.pipes {
+            let mut torn = pipe.borrow_mut();
+            torn.in_flight.clear();
+            torn.is_shut = true;
+            torn.has_ended = true;
+            drop(torn);
+            Pipe::wake_all(pipe);
+        }
+    }
+
+    /// Loses all that is written from now on; nobody is told.
+    pub(crate) fn fall_silent(&self) {
+        for pipe in &self.pipes {
+            pipe.borrow_mut().is_silent = true;
         }
     }
 
