@@ -5,7 +5,7 @@
 //! which a future of it can be dropped, and then with every future dropped after one, two and three
 //! polls, over a stream that waits before every byte.
 
-#![cfg(feature = "tokio")]
+#![cfg(all(feature = "tokio", feature = "test-util"))]
 
 #[path = "support/streams.rs"]
 mod streams;
@@ -14,14 +14,15 @@ mod support;
 use std::cell::RefCell;
 
 use framewright::handshake::{Acceptance, Response};
+use framewright::test_util::{MemoryStream, Split, Wire, stream_pair};
 use framewright::tokio::{Client, Error, Incoming, Server, WebSocket, accept};
 use framewright::{
     CloseCode, Compression, Config, Delivery, EndCause, Initiator, Message, MessageKind, Role,
     SendError,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use streams::{Drops, Trickle, request, socket};
+use streams::{Drops, request, socket};
 use support::{
     BINARY, CLOSE, CONTINUATION, PING, PONG, Received, TEXT, binary, close, config, fragment,
     frame, frames_in, ping, pong, sent, text,
@@ -494,9 +495,9 @@ async fn a_dropped_accept_drops_its_stream() {
     let whole = RefCell::new(Vec::new());
     let partial = RefCell::new(Vec::new());
     let scenarios = Drops::at_every_await(async |drops| {
-        let (stream, peer) = tokio::io::duplex(ROOM);
+        let (stream, peer) = streams_that_trickle();
         let serve = async {
-            let accepted = drops.attempt(accept(Trickle::new(stream))).await;
+            let accepted = drops.attempt(accept(stream)).await;
             accepted.map(Result::unwrap).is_some()
         };
         // That it ends says that the stream was dropped: no virtual time passes.
@@ -518,10 +519,10 @@ async fn a_dropped_accept_drops_its_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_handshake_of_a_client_drops_its_stream() {
     let scenarios = Drops::at_every_await(async |drops| {
-        let (stream, peer) = tokio::io::duplex(ROOM);
+        let (stream, peer) = streams_that_trickle();
         let client = Client::new(request());
         let open = async {
-            let handshake = client.handshake(Trickle::new(stream));
+            let handshake = client.handshake(stream);
             drops.attempt(handshake).await.map(Result::unwrap).is_some()
         };
         let (opened, accepted) = tokio::join!(open, accept(peer));
@@ -541,9 +542,9 @@ async fn a_dropped_handshake_of_a_client_drops_its_stream() {
 async fn a_dropped_answer_drops_its_stream() {
     for answer in [Answer::Accept, Answer::Reject, Answer::Respond] {
         let scenarios = Drops::at_every_await(async |drops| {
-            let (stream, peer) = tokio::io::duplex(ROOM);
+            let (stream, peer) = streams_that_trickle();
             let serve = async {
-                let incoming = Server::new().receive(Trickle::new(stream)).await.unwrap();
+                let incoming = Server::new().receive(stream).await.unwrap();
                 let teapot = Response::new(418).unwrap().body("short and stout");
                 match (incoming, answer) {
                     (Incoming::Upgrade(upgrade), Answer::Accept) => {
@@ -582,21 +583,30 @@ enum Answer {
 
 // -- Rig ------------------------------------------------------------------------------------------
 
+/// A stream of which every operation waits once, and then moves one byte, and its other end.
+fn streams_that_trickle() -> (MemoryStream, MemoryStream) {
+    let wire = Wire::new().capacity(ROOM).reluctant();
+    stream_pair(
+        wire.clone().writes(Split::Every(1)),
+        wire.reads(Split::Every(1)),
+    )
+}
+
 /// A socket over a stream that trickles, and the other end of the stream.
-fn trickling(role: Role, config: Config) -> (WebSocket<Trickle<DuplexStream>>, DuplexStream) {
-    let (stream, peer) = tokio::io::duplex(ROOM);
-    (socket(role, config, Trickle::new(stream)), peer)
+fn trickling(role: Role, config: Config) -> (WebSocket<MemoryStream>, MemoryStream) {
+    let (stream, peer) = streams_that_trickle();
+    (socket(role, config, stream), peer)
 }
 
 /// A socket over a stream that trickles, and its peer.
-fn trickling_pair(role: Role) -> (WebSocket<Trickle<DuplexStream>>, WebSocket<DuplexStream>) {
+fn trickling_pair(role: Role) -> (WebSocket<MemoryStream>, WebSocket<MemoryStream>) {
     let (one, peer) = trickling(role, Config::default());
     let peer = socket(support::peer_of(role), Config::default(), peer);
     (one, peer)
 }
 
 /// Sends bytes and shuts down, while it reads until the other end does.
-async fn exchange(peer: DuplexStream, bytes: Vec<u8>) -> Vec<u8> {
+async fn exchange(peer: MemoryStream, bytes: Vec<u8>) -> Vec<u8> {
     let (mut reading, mut writing) = tokio::io::split(peer);
     let send = async {
         // The other end may have had enough.
@@ -611,7 +621,7 @@ async fn exchange(peer: DuplexStream, bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Receives until the end.
-async fn received_by(socket: &mut WebSocket<DuplexStream>) -> Vec<Received> {
+async fn received_by(socket: &mut WebSocket<MemoryStream>) -> Vec<Received> {
     let mut events = Vec::new();
     while let Some((event, _)) = socket.recv_event().await.unwrap() {
         events.push(event.into());

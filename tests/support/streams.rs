@@ -1,8 +1,8 @@
 //! Async streams that misbehave as they are told, and note what was done with them.
 //!
 //! [`Scripted`] stands for a peer: what it sends and what it takes are written down beforehand,
-//! with pauses in virtual time. [`Trickle`] is any stream, slowed down so that every operation
-//! waits once and then moves one byte; with [`Drops`] it leads a future through all its awaits.
+//! with pauses in virtual time. [`Faulty`] is any stream that fails at one of its calls. [`Drops`]
+//! leads a future through all its awaits.
 
 #![allow(
     dead_code,
@@ -334,73 +334,6 @@ impl Pause {
 pub(crate) fn pass(time: Duration) {
     // The clock is moved by the first poll.
     let _ = pin!(advance(time)).poll(&mut Context::from_waker(Waker::noop()));
-}
-
-/// A stream of which every operation waits once, and then moves one byte.
-#[derive(Debug)]
-pub(crate) struct Trickle<S> {
-    stream: S,
-    /// Which operations have waited.
-    has_waited: [bool; 4],
-}
-
-impl<S> Trickle<S> {
-    pub(crate) const fn new(stream: S) -> Self {
-        Self {
-            stream,
-            has_waited: [false; 4],
-        }
-    }
-
-    fn wait_once(&mut self, operation: usize, cx: &mut Context<'_>) -> Poll<()> {
-        self.has_waited[operation] ^= true;
-        if self.has_waited[operation] {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Trickle<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.wait_once(0, cx));
-        let mut byte = [0];
-        let mut one = ReadBuf::new(&mut byte);
-        ready!(Pin::new(&mut this.stream).poll_read(cx, &mut one))?;
-        room.put_slice(one.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Trickle<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        ready!(this.wait_once(1, cx));
-        Pin::new(&mut this.stream).poll_write(cx, &bytes[..bytes.len().min(1)])
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.wait_once(2, cx));
-        Pin::new(&mut this.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.wait_once(3, cx));
-        Pin::new(&mut this.stream).poll_shutdown(cx)
-    }
 }
 
 /// What fails, and how; `None` is the end of the stream, or a write that takes nothing.
