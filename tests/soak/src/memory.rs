@@ -33,11 +33,11 @@ impl Samples {
         self.samples.push((at, resident));
     }
 
-    /// Says which process grew, if one did: by more than a tenth, and 16 MiB, since a quarter of the
-    /// time had passed.
+    /// Says which process grew, if one did: by more than a tenth, and 16 MiB, in the second half of
+    /// the time. In the first the allocator still learns what it will need.
     pub(crate) fn growth(&self) -> Option<String> {
-        let [_, settled, _, end] = self.marks();
-        let grown = (0..2).find(|&who| end[who] > settled[who] / 10 * 11 + (16 << 20))?;
+        let [_, _, middle, end] = self.marks();
+        let grown = (0..2).find(|&who| end[who] > middle[who] / 10 * 11 + (16 << 20))?;
         Some(format!("{} grew", NAMES[grown]))
     }
 
