@@ -276,6 +276,10 @@ mod blocking_adapter {
         }
         head
     }
+
+    const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
 }
 
 #[cfg(feature = "tokio")]
@@ -655,10 +659,6 @@ mod stream {
 }
 
 // -- Rig ------------------------------------------------------------------------------------------
-
-const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";
 
 /// Every one but for what it holds.
 const PROTOCOL_ERRORS: [ProtocolError; 18] = [

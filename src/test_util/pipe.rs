@@ -136,6 +136,8 @@ pub(super) struct Pipe {
     failure: Option<ErrorKind>,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
+    /// Which operations have waited once.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
     has_waited: [bool; 4],
 }
 
@@ -149,6 +151,7 @@ pub(super) enum Step {
 }
 
 /// What can wait once before it is done.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation {
     Read,
@@ -172,6 +175,7 @@ impl Pipe {
             failure: None,
             reader: None,
             writer: None,
+            #[cfg(any(feature = "tokio", feature = "futures-io"))]
             has_waited: [false; 4],
         }
     }
@@ -239,32 +243,6 @@ impl Pipe {
         Step::Done(len)
     }
 
-    /// Whether an async operation waits before it is done.
-    pub(super) fn waits_once(&mut self, operation: Operation) -> bool {
-        let is_reluctant = self.wire.is_reluctant;
-        let has_waited = self.has_waited(operation);
-        *has_waited ^= is_reluctant;
-        *has_waited
-    }
-
-    /// Notes that an operation cannot be done yet: it has waited enough when it can.
-    ///
-    /// Else a task that both reads and writes would be woken by the one, and then by the other, for
-    /// ever.
-    pub(super) const fn wait(&mut self, operation: Operation) {
-        let is_reluctant = self.wire.is_reluctant;
-        *self.has_waited(operation) = is_reluctant;
-    }
-
-    const fn has_waited(&mut self, operation: Operation) -> &mut bool {
-        match operation {
-            Operation::Read => &mut self.has_waited[0],
-            Operation::Write => &mut self.has_waited[1],
-            Operation::Flush => &mut self.has_waited[2],
-            Operation::ShutDown => &mut self.has_waited[3],
-        }
-    }
-
     pub(super) const fn end_writing(&mut self) {
         self.is_writer_done = true;
     }
@@ -291,6 +269,35 @@ impl Pipe {
 
     pub(super) fn take_wakers(&mut self) -> [Option<Waker>; 2] {
         [self.reader.take(), self.writer.take()]
+    }
+}
+
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+impl Pipe {
+    /// Whether an async operation waits before it is done.
+    pub(super) fn waits_once(&mut self, operation: Operation) -> bool {
+        let is_reluctant = self.wire.is_reluctant;
+        let has_waited = self.has_waited(operation);
+        *has_waited ^= is_reluctant;
+        *has_waited
+    }
+
+    /// Notes that an operation cannot be done yet: it has waited enough when it can.
+    ///
+    /// Else a task that both reads and writes would be woken by the one, and then by the other, for
+    /// ever.
+    pub(super) const fn wait(&mut self, operation: Operation) {
+        let is_reluctant = self.wire.is_reluctant;
+        *self.has_waited(operation) = is_reluctant;
+    }
+
+    const fn has_waited(&mut self, operation: Operation) -> &mut bool {
+        match operation {
+            Operation::Read => &mut self.has_waited[0],
+            Operation::Write => &mut self.has_waited[1],
+            Operation::Flush => &mut self.has_waited[2],
+            Operation::ShutDown => &mut self.has_waited[3],
+        }
     }
 }
 
