@@ -182,11 +182,11 @@ impl Crowd {
 
 impl Character {
     fn new(number: usize, dice: &mut Dice) -> Self {
-        let mut deflate = (number % 4 == 0).then(DeflateConfig::default);
+        let mut deflate = (number.is_multiple_of(4)).then(DeflateConfig::default);
         if let Some(config) = &mut deflate {
             config.min_len = 0;
             // A window for each direction of each connection is a lot of memory, for some.
-            let keeps_window = number % 16 == 0;
+            let keeps_window = number.is_multiple_of(16);
             config.server_no_context_takeover = !keeps_window;
             config.client_no_context_takeover = !keeps_window;
             config.server_max_window_bits = 9;
