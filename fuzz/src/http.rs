@@ -15,7 +15,7 @@ pub enum Verdict {
 /// A head, taken apart.
 #[derive(Debug)]
 pub struct Head<'a> {
-    pub first: &'a str,
+    pub first: &'a [u8],
     pub lines: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Head<'a> {
     pub fn parse(head: &'a [u8]) -> Option<Self> {
         let head = head.strip_suffix(b"\r\n\r\n")?;
         let mut lines = split_lines(head);
-        let first = std::str::from_utf8(lines.next()?).ok()?;
+        let first = lines.next()?;
         let lines = lines
             .map(|line| {
                 let colon = line.iter().position(|byte| *byte == b':')?;
@@ -93,7 +93,10 @@ pub fn judge_request(head: &[u8]) -> (Asks, Verdict) {
     let Some(head) = Head::parse(head) else {
         return nothing;
     };
-    let parts: Vec<&str> = head.first.split(' ').collect();
+    let Ok(first) = std::str::from_utf8(head.first) else {
+        return nothing;
+    };
+    let parts: Vec<&str> = first.split(' ').collect();
     let &[method, target, version] = &parts[..] else {
         return nothing;
     };
@@ -150,7 +153,12 @@ pub fn judge_switch(head: &[u8], accept: &[u8], subprotocols: &[&str]) -> bool {
             .any(|offered| offered.as_bytes() == value),
         _ => false,
     };
-    head.first.starts_with("HTTP/1.1 101")
+    let is_status = match head.first.strip_prefix(b"HTTP/1.1 101") {
+        Some([]) => true,
+        Some([b' ', reason @ ..]) => reason.iter().all(|byte| is_text(*byte)),
+        Some(_) | None => false,
+    };
+    is_status
         && head
             .single("upgrade")
             .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
