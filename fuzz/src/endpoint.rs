@@ -191,6 +191,10 @@ impl Endpoint {
 
     /// Moves the output to what was written.
     pub fn write(&mut self) {
+        if self.output.is_empty() {
+            assert_eq!(self.output.chunks().count(), 0, "no chunk is empty");
+            return;
+        }
         let len = self.output.len();
         let before = self.written.len();
         for chunk in self.output.chunks() {

@@ -80,7 +80,7 @@ impl<'a> Script<'a> {
 }
 
 /// How bytes are split into chunks, and between which chunks a buffer changes hands: a pattern that
-/// goes round.
+/// goes round, and chunks that double every 64.
 #[derive(Debug, Clone)]
 pub struct Splits {
     lens: [u8; 4],
@@ -108,7 +108,8 @@ impl Splits {
     pub fn take<'a>(&mut self, bytes: &mut &'a [u8]) -> (&'a [u8], bool) {
         let len = match self.lens[self.next % 4] {
             0 => usize::MAX,
-            len @ 1..=191 => usize::from(len),
+            // Chunks that get longer end a long stream before it gets boring.
+            len @ 1..=191 => usize::from(len) << (self.next / 64).min(16),
             len => usize::from(len - 191) * 1024,
         };
         let moves = self.moves >> (self.next % 8) & 1 == 1;
