@@ -325,6 +325,10 @@ impl Log {
         self.bytes.capacity()
     }
 
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.bytes.starts_with(&other.bytes)
+    }
+
     pub fn records(&self) -> Records<'_> {
         Records { rest: &self.bytes }
     }
