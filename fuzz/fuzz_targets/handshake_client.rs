@@ -244,6 +244,8 @@ const ANSWER: [&[&[u8]]; 4] = [
         b"",
         b"\r\nSec-WebSocket-Accept: icx+yqv66kxgm0fcwalwlflwtai=",
         b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        b"\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=",
+        b"\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\nSec-WebSocket-Accept: a",
         b"\r\nSec-WebSocket-Accept:ICX+Yqv66kxgM0FcWaLWlFLwTAI= \t",
     ],
 ];

@@ -419,6 +419,7 @@ const REQUEST: [&[&[u8]]; 7] = [
         b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ_==",
         b"\r\nSec-WebSocket-Key: \tdGhlIHNhbXBsZSBub25jZQ== ",
         b"\r\nSec-WebSocket-Key: AAAA",
+        b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: a",
     ],
     &[
         b"\r\nSec-WebSocket-Version: 13",
@@ -434,6 +435,7 @@ const REQUEST: [&[&[u8]]; 7] = [
         b"\r\nOrigin: null",
         b"\r\nContent-Length: 0",
         b"\r\nContent-Length: 1",
+        b"\r\nContent-Length: 0\r\nContent-Length: 1",
         b"\r\nTransfer-Encoding: chunked",
     ],
 ];
