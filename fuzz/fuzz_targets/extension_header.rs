@@ -55,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-const PIECES: [&[u8]; 22] = [
+const PIECES: [&[u8]; 23] = [
     b"permessage-deflate",
     b"; server_no_context_takeover",
     b"; client_no_context_takeover",
@@ -70,6 +70,7 @@ const PIECES: [&[u8]; 22] = [
     b"=\"10\"",
     b"=\"1\\5\"",
     b"=08",
+    b"=+10",
     b", ",
     b"\n",
     b";",
