@@ -460,7 +460,7 @@ impl End {
     fn has_sent(&mut self, kind: u8, payload: &[u8]) {
         let (expected, sent) = self.expected.pop_front().expect("it was sent");
         assert_eq!(expected, kind);
-        assert!(sent == payload, "{sent:x?}, {payload:x?}");
+        assert!(sent == payload, "as it was sent");
     }
 
     fn pass_time(&mut self, now: Instant) {
