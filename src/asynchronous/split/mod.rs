@@ -15,7 +15,6 @@ use super::tasks::Tasks;
 use super::transport::Transport;
 
 pub use reader::Reader;
-#[cfg(feature = "futures")]
 pub(super) use writer::NOT_FLUSHING;
 pub use writer::Writer;
 
