@@ -79,7 +79,7 @@
 //!
 //! # An idle connection
 //!
-//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 192, 192 and 96 bytes on a 64-bit target,
+//! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 200, 232 and 96 bytes on a 64-bit target,
 //! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back, and an
 //! idle buffer can be exchanged for any other ([`RecvBuffer::is_idle`]), so that all connections of an
 //! event loop share one. The async adapters do so: while one of their connections waits it has
