@@ -4,16 +4,16 @@
 //! cargo run --example auth --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9011/` and a token each for alice, who is an admin, and bob.
+//! It prints `open http://127.0.0.1:9021/` and a token each for alice, who is an admin, and bob.
 //! The page logs in with a token and gets a cookie, connects with it, and shows what those see who
 //! have none. Programs send the token itself, such as the example `ws`:
 //!
 //! ```text
-//! $ ws ws://127.0.0.1:9011/ws -H 'Authorization: Bearer TOKEN' -x hello -w 1
+//! $ ws ws://127.0.0.1:9021/ws -H 'Authorization: Bearer TOKEN' -x hello -w 1
 //! welcome, bob
 //! bob: hello
-//! $ ws ws://127.0.0.1:9011/ws
-//! ws: ws://127.0.0.1:9011/ws: server refused the handshake with status 401: who are you?
+//! $ ws ws://127.0.0.1:9021/ws
+//! ws: ws://127.0.0.1:9021/ws: server refused the handshake with status 401: who are you?
 //! ```
 //!
 //! | path | who may connect | others get |
@@ -48,7 +48,7 @@ use tokio::time::{sleep, timeout};
 #[command(about = "A server that lets in whom it knows.")]
 struct Args {
     /// Where to listen; port 0 takes any that is free.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9011")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9021")]
     listen: SocketAddr,
 
     /// The origin of pages that may connect, in the place of this server's own. Repeatable.

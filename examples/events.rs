@@ -5,7 +5,7 @@
 //! cargo run --example events --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9012/`. Open it in two windows: each joins rooms and says
+//! It prints `open http://127.0.0.1:9022/`. Open it in two windows: each joins rooms and says
 //! things there, and every request is answered by an acknowledgement with its `id`.
 //!
 //! ```text
@@ -45,7 +45,7 @@ use tokio::time::sleep;
 #[command(about = "Named events with acknowledgements, namespaces and rooms.")]
 struct Args {
     /// Where to listen; port 0 takes any that is free.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9012")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9022")]
     listen: SocketAddr,
 }
 

@@ -4,8 +4,8 @@
 //! cargo run --example graceful --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9014/`; the page there opens a WebSocket and shows what it
-//! sends and what comes back. `curl http://127.0.0.1:9014/health` says `ok` and how many are
+//! It prints `open http://127.0.0.1:9024/`; the page there opens a WebSocket and shows what it
+//! sends and what comes back. `curl http://127.0.0.1:9024/health` says `ok` and how many are
 //! connected.
 //!
 //! Ctrl-C, or SIGTERM as service managers send it, has it stop accepting, send every client a Close
@@ -37,7 +37,7 @@ use tokio::time::{sleep, timeout};
 #[command(about = "An echo server that leaves without losing anything.")]
 struct Args {
     /// Where to listen; port 0 takes any that is free.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9014")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9024")]
     listen: SocketAddr,
 
     /// How long to wait for clients when leaving.

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! cargo run --example tunnel --features tokio -- server --to 127.0.0.1:22
-//! cargo run --example tunnel --features tokio -- client --via ws://127.0.0.1:9015/
+//! cargo run --example tunnel --features tokio -- client --via ws://127.0.0.1:9019/
 //! ```
 //!
-//! The server prints `listening on ws://127.0.0.1:9015`, the client `listening on 127.0.0.1:9025`.
+//! The server prints `listening on ws://127.0.0.1:9019`, the client `listening on 127.0.0.1:9025`.
 //! Whoever connects to the client talks to what the server connects to: here `ssh -p 9025
 //! 127.0.0.1`. With `--token SECRET` on both sides the server lets nobody else in. With `--features
 //! tokio-rustls,ring,rustls-platform-verifier` the client goes to `wss:` servers too, such as one
@@ -39,7 +39,7 @@ enum Side {
     /// Accepts WebSockets, and connects each to a TCP server.
     Server {
         /// Where to listen; port 0 takes any that is free.
-        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9015")]
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9019")]
         listen: SocketAddr,
 
         /// Where to connect to, HOST:PORT.

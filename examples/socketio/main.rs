@@ -5,12 +5,12 @@
 //! cargo run --example socketio --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9013/` and the token of the namespace `/admin`. Open the page
+//! It prints `open http://127.0.0.1:9023/` and the token of the namespace `/admin`. Open the page
 //! in two windows: it takes the real client from `node_modules`, joins rooms, says things there,
 //! and shows how long acknowledgements take; without the client it says how to get it. In Node:
 //!
 //! ```text
-//! const socket = require("socket.io-client")("http://127.0.0.1:9013", { transports: ["websocket"] });
+//! const socket = require("socket.io-client")("http://127.0.0.1:9023", { transports: ["websocket"] });
 //! socket.on("said", console.log);
 //! console.log(await socket.emitWithAck("join", "red"));    // { room: 'red', members: 1 }
 //! ```
@@ -53,7 +53,7 @@ use hub::Namespace;
 #[command(about = "A server for socket.io-client, over its WebSocket transport.")]
 struct Args {
     /// Where to listen; port 0 takes any that is free.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9013")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9023")]
     listen: SocketAddr,
 
     /// What clients of /admin must send as `auth: { token }`. Default: a new one each time.
