@@ -21,7 +21,7 @@ use crate::message::Message;
 /// The receiving half of a WebSocket.
 ///
 /// Receiving answers Pings and the Close, sends keepalive Pings, keeps deadlines, and writes what
-/// the [`Writer`] has queued, also where the writer stalls or was dropped.
+/// the [`Writer`](super::Writer) has queued, also where the writer stalls or was dropped.
 pub struct Reader<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) input: Input,
@@ -34,7 +34,7 @@ impl<T: Transport> Reader<T> {
     ///
     /// # Errors
     ///
-    /// As those of [`WebSocket::recv`](super::WebSocket::recv).
+    /// As those of [`WebSocket::recv`](crate::asynchronous::WebSocket::recv).
     ///
     /// # Cancel safety
     ///
@@ -45,11 +45,12 @@ impl<T: Transport> Reader<T> {
 
     /// Receives the next event, lent; `None` once the connection has ended.
     ///
-    /// Reply to it with [`Writer::feed`]: what is queued leaves before the reader waits.
+    /// Reply to it with [`Writer::feed`](super::Writer::feed): what is queued leaves before the
+    /// reader waits.
     ///
     /// # Errors
     ///
-    /// As those of [`WebSocket::recv_event`](super::WebSocket::recv_event).
+    /// As those of [`WebSocket::recv_event`](crate::asynchronous::WebSocket::recv_event).
     ///
     /// # Cancel safety
     ///
