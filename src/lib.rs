@@ -11,7 +11,7 @@
 //! | a tokio program | `tokio`: `accept`, `connect`, `split` |
 //! | a hyper or axum server | `hyper::upgrade`, `axum::WebSocketUpgrade` |
 //! | smol, async-std, another runtime | `futures_io`, or a `Transport` of `asynchronous` |
-//! | a thread per connection | [`blocking`]: [`blocking::accept`], [`blocking::connect`] |
+//! | a thread per connection | `blocking`: `accept`, `connect` |
 //! | an event loop, or a transport of your own | [`handshake`], then [`Connection`] with [`RecvBuffer`] and [`SendBuffer`] |
 //! | another HTTP server that has upgraded a request | `handshake::Request::from_http`, or [`handshake::accept_key`] and [`Connection::new`] |
 //! | tests of any of these | `test_util` |
@@ -52,7 +52,7 @@
 //! | tests | `test_util`: both ends in memory, faults, a clock, illegal bytes | a stream, a clock |
 //! | adapters | `axum`, `hyper`: requests that others received | nothing |
 //! | | `tokio`, `futures_io`: names of a runtime for `asynchronous` | a stream, a clock |
-//! | | [`blocking`], `asynchronous`: how a stream is driven | a stream, a clock |
+//! | | `blocking`, `asynchronous`: how a stream is driven | a stream, a clock |
 //! | | `adapter`: what they share; `tls`: whom to trust | values |
 //! | protocol | [`handshake`]: heads, keys, URIs, origins | state |
 //! | | `connection`: [`Connection`], [`RecvBuffer`], [`SendBuffer`], [`PreparedMessage`], [`Config`], [`End`] | state |
