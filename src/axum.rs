@@ -98,6 +98,7 @@ pub use crate::message::{Message, Utf8Bytes};
 ///
 /// A request is a GET in HTTP/1.1 and a CONNECT in HTTP/2 (RFC 8441), which
 /// `axum::routing::any` routes both.
+#[doc(alias = "IncomingUpgrade")]
 #[must_use]
 pub struct WebSocketUpgrade {
     request: UpgradeRequest,

@@ -77,6 +77,7 @@ pub enum ProtocolError {
 #[non_exhaustive]
 pub enum SendError {
     /// 5.5.1: nothing but a Pong follows a Close frame.
+    #[doc(alias("SendAfterClosing", "AlreadyClosed"))]
     #[error("connection is closing: a close frame was sent or received")]
     Closing,
     /// 5.5: a Ping or Pong with a payload of more than 125 bytes.
@@ -95,6 +96,7 @@ pub enum SendError {
     #[error("message is a control frame: only text and binary messages are prepared")]
     MessageNotData,
     /// The output holds more than `write_high_water` and one message already.
+    #[doc(alias = "WriteBufferFull")]
     #[error("write buffer is full: flush it, or wait until the peer reads")]
     BufferFull,
     /// A header name that is not a token (RFC 9110, section 5.1).

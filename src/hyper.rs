@@ -89,6 +89,7 @@ pub type WebSocket = tokio::WebSocket<UpgradedStream>;
 /// # Errors
 ///
 /// As those of [`Upgrader::upgrade`].
+#[doc(alias = "is_upgrade_request")]
 pub fn upgrade<B>(request: &mut Request<B>) -> Result<(Response<Bytes>, Upgrade), HandshakeError> {
     Upgrader::new().upgrade(request)
 }
@@ -212,6 +213,7 @@ pub(crate) fn accept(
 /// # Cancel safety
 ///
 /// Dropped, it drops the connection.
+#[doc(alias("UpgradeFut", "on_upgrade"))]
 #[must_use = "dropped, it drops the connection"]
 pub struct Upgrade {
     on_upgrade: OnUpgrade,

@@ -42,6 +42,7 @@ impl Message {
     }
 
     /// Returns the text of a text message.
+    #[doc(alias("to_text", "into_text"))]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -50,6 +51,7 @@ impl Message {
     }
 
     /// Returns the payload; of a Close, its reason.
+    #[doc(alias = "as_payload")]
     pub fn payload(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -60,6 +62,7 @@ impl Message {
     }
 
     /// Returns the payload as [`Bytes`]; of a Close, its reason.
+    #[doc(alias = "into_data")]
     pub fn into_payload(self) -> Bytes {
         match self {
             Self::Text(text) => text.into_bytes(),

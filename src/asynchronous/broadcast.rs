@@ -44,6 +44,7 @@ use crate::frame::CloseCode;
 /// }
 /// # }
 /// ```
+#[doc(alias("publish", "room"))]
 pub struct Broadcast<T: Transport> {
     group: Arc<Group<T>>,
 }

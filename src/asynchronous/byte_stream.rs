@@ -27,6 +27,7 @@ use crate::message::MessageKind;
 ///
 /// With [`Delivery::Chunks`](crate::Delivery::Chunks) bytes are read before their message is
 /// complete, and messages may be of any length.
+#[doc(alias = "tunnel")]
 pub struct ByteStream<T: Transport> {
     socket: WebSocket<T>,
     /// How much of the event in the input is read.

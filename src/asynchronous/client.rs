@@ -21,6 +21,7 @@ use crate::handshake::{Proxy, ProxyHandshake, Uri};
 /// A client with a request and limits of its own, for streams of a runtime.
 ///
 /// A clone of it is cheap; it holds no state of any connection.
+#[doc(alias = "ClientBuilder")]
 pub struct Client<R> {
     pub(crate) options: ClientOptions,
     runtime: PhantomData<fn() -> R>,
@@ -36,6 +37,7 @@ impl<R> Client<R> {
     }
 
     /// Sets the limits and timeouts.
+    #[doc(alias = "connect_async_with_config")]
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.options.config = config.into();
@@ -55,6 +57,7 @@ impl<R> Client<R> {
     /// # Cancel safety
     ///
     /// Dropped, it drops the stream.
+    #[doc(alias("client_async", "connect_on"))]
     pub fn handshake<S>(
         &self,
         stream: S,

@@ -26,6 +26,7 @@ use crate::handshake::{
 /// A server with limits, an origin policy and subprotocols of its own, for streams of a runtime.
 ///
 /// A clone of it is cheap; it holds no state of any connection.
+#[doc(alias = "ServerBuilder")]
 pub struct Server<R> {
     pub(crate) options: ServerOptions,
     runtime: PhantomData<fn() -> R>,
@@ -41,6 +42,7 @@ impl<R> Server<R> {
     }
 
     /// Sets the limits and timeouts.
+    #[doc(alias("accept_async_with_config", "max_message_size"))]
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.options.config = config.into();
@@ -82,6 +84,7 @@ impl<R> Server<R> {
     /// # Cancel safety
     ///
     /// Dropped, it drops the stream.
+    #[doc(alias = "accept_async")]
     pub fn accept<S>(
         &self,
         stream: S,
@@ -119,6 +122,7 @@ impl<R> Server<R> {
     /// # Cancel safety
     ///
     /// Dropped, it drops the stream.
+    #[doc(alias = "accept_hdr_async")]
     pub fn receive<S>(
         &self,
         stream: S,

@@ -29,6 +29,7 @@ use crate::message::{Message, MessageKind};
 ///
 /// Every future of it may be dropped at any await, as `select!` does: nothing is lost, and nothing
 /// is sent twice.
+#[doc(alias = "WebSocketStream")]
 pub struct WebSocket<T: Transport> {
     driver: Driver<T>,
     input: Input,
@@ -37,6 +38,7 @@ pub struct WebSocket<T: Transport> {
 
 impl<T: Transport> WebSocket<T> {
     /// Makes a WebSocket of its parts, such as those that another HTTP server left.
+    #[doc(alias("from_raw_socket", "from_partially_read", "after_handshake"))]
     pub fn from_parts(parts: Parts<T::Stream>) -> Self {
         Self {
             driver: Driver::new(T::new(parts.stream), parts.connection, parts.output),
@@ -51,6 +53,7 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Takes the WebSocket apart; nothing that was received or queued is lost.
+    #[doc(alias = "into_inner")]
     pub fn into_parts(self) -> Parts<T::Stream> {
         Parts {
             stream: self.driver.transport.into_stream(),
@@ -71,6 +74,7 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has received nothing: the message is the next call's.
+    #[doc(alias("read", "read_message", "next", "StreamExt"))]
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
         poll_fn(|cx| self.poll_data(cx)).await
     }
@@ -87,6 +91,7 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has received nothing: the event is the next call's.
+    #[doc(alias = "read_frame")]
     pub async fn recv_event(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, Error> {
         if !self.driver.advance_at_once(&mut self.input)
             && !poll_fn(|cx| self.poll_advance(Replies::Follow, cx)).await?
@@ -112,6 +117,7 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has not queued the message.
+    #[doc(alias = "write")]
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
         self.room().await?;
@@ -229,6 +235,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped, it has queued the message or it has not: never a part of it. One that is queued
     /// leaves with the next `flush` or receive.
+    #[doc(alias("write_message", "write_frame", "SinkExt"))]
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
@@ -276,6 +283,7 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// As that of [`send`](Self::send).
+    #[doc(alias("ping", "ping_pong"))]
     pub async fn send_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.room().await?;
         self.driver
@@ -314,6 +322,7 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// Dropped, the rest is still queued.
+    #[doc(alias = "write_pending")]
     pub async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| self.poll_flush(Party::Reader, cx)).await
     }
@@ -345,6 +354,7 @@ impl<T: Transport> WebSocket<T> {
     /// Splits into a reader and a writer for two tasks.
     ///
     /// It costs one shared allocation, and a lock that is held while one of them is polled.
+    #[doc(alias = "into_split")]
     pub fn split(self) -> (Reader<T>, Writer<T>) {
         split(self.driver, self.input, self.subprotocol)
     }
@@ -370,6 +380,7 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Returns the stream, to look at.
+    #[doc(alias = "get_ref")]
     pub fn stream(&self) -> &T::Stream {
         self.driver.transport.stream()
     }

@@ -52,6 +52,7 @@ impl Client {
     }
 
     /// Sets the limits and timeouts.
+    #[doc(alias = "connect_with_config")]
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.options.config = config.into();
@@ -118,6 +119,7 @@ impl Client {
     ///
     /// [`Handshake`](Error::Handshake) where the server refuses or breaks a rule,
     /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    #[doc(alias = "client")]
     pub fn handshake<S: Stream>(&self, stream: S) -> Result<(WebSocket<S>, Headers), Error> {
         handshake(&self.options.request, &self.options.config, stream)
     }

@@ -64,6 +64,7 @@ impl Server {
     }
 
     /// Sets the limits and timeouts.
+    #[doc(alias = "accept_with_config")]
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.options.config = config.into();
@@ -123,6 +124,7 @@ impl Server {
     /// [`Handshake`](Error::Handshake) for a request that breaks a rule, comes from another origin
     /// or takes too long, which was given its HTTP answer, [`Io`](Error::Io) and
     /// [`WriteTimeout`](Error::WriteTimeout).
+    #[doc(alias = "accept_hdr")]
     pub fn receive<S: Stream>(&self, mut stream: S) -> Result<Incoming<S>, Error> {
         set_write_timeout(&mut stream, self.options.config.write_timeout)?;
         let mut exchange = Exchange {

@@ -70,6 +70,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// What the stream says to its write timeout.
+    #[doc(alias("from_raw_socket", "from_partially_read"))]
     pub fn from_parts(parts: Parts<S>) -> Result<Self, Error> {
         let mut socket = Self {
             stream: parts.stream,
@@ -94,6 +95,7 @@ impl<S: Stream> WebSocket<S> {
 
     /// Takes the WebSocket apart; nothing that was received or queued is lost, and the stream has
     /// no timeouts.
+    #[doc(alias = "into_inner")]
     pub fn into_parts(mut self) -> Parts<S> {
         // A stream that refuses now will say so at the next read or write.
         let _ = self.timer.clear(&mut self.stream);
@@ -113,6 +115,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// [`Protocol`](Error::Protocol), [`Io`](Error::Io), [`WriteTimeout`](Error::WriteTimeout), and
     /// [`DeliveryIsChunks`](Error::DeliveryIsChunks).
+    #[doc(alias("read", "read_message"))]
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         if self.connection.config().delivery == Delivery::Chunks {
             return Err(Error::DeliveryIsChunks);
@@ -135,6 +138,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// [`Protocol`](Error::Protocol), [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    #[doc(alias = "read_frame")]
     pub fn recv_event(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, Error> {
         if !self.advance()? {
             return Ok(None);
@@ -149,6 +153,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// [`Send`](Error::Send), and those of [`flush`](Self::flush) where enough waits to be written.
+    #[doc(alias = "write")]
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.queue(|connection, output| connection.send_message(message.into(), output))
     }
@@ -197,6 +202,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    #[doc(alias("write_message", "write_frame"))]
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message)?;
         self.flush()
@@ -232,6 +238,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// As those of [`feed`](Self::feed) and [`flush`](Self::flush).
+    #[doc(alias("ping", "ping_pong"))]
     pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.queue(|connection, output| connection.send_ping(payload, output))?;
         self.flush()
@@ -255,6 +262,7 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// [`Io`](Error::Io) and [`WriteTimeout`](Error::WriteTimeout).
+    #[doc(alias = "write_pending")]
     pub fn flush(&mut self) -> Result<(), Error> {
         if self.phase == Phase::TornDown {
             return if self.output.is_empty() {

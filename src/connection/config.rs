@@ -18,6 +18,7 @@ use std::time::Duration;
 /// let mut config = Config::default();
 /// config.max_message_len = 64 * 1024; // A chat needs no more.
 /// ```
+#[doc(alias("WebSocketConfig", "Limits"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -27,12 +28,14 @@ pub struct Config {
     /// while it is inflated, by its inflated bytes. Past it:
     /// [`MessageTooLong`](crate::ProtocolError::MessageTooLong), Close 1009. With
     /// [`Delivery::Chunks`] it bounds the total, and may well be [`UNLIMITED`](Self::UNLIMITED).
+    #[doc(alias("max_message_size", "max_payload_len"))]
     pub max_message_len: u64,
     /// The longest frame in bytes. Default: 16 MiB, so that a message may be one frame.
     ///
     /// Judged at the header; a compressed frame may be longer by a thousandth and 1 KiB, because
     /// what cannot be compressed grows. Past it: [`FrameTooLong`](crate::ProtocolError::FrameTooLong), Close
     /// 1009.
+    #[doc(alias = "max_frame_size")]
     pub max_frame_len: u64,
     /// The most frames in a message, empty ones counted. Default: 131,072.
     ///
@@ -60,10 +63,12 @@ pub struct Config {
     ///
     /// Any inbound byte is a sign of life. Proxies drop connections that are silent for long,
     /// nginx after 60 s.
+    #[doc(alias("heartbeat", "keepalive", "ping_pong"))]
     pub ping_interval: Option<Duration>,
     /// How long after such a Ping a byte must arrive. Default: 20 s.
     ///
     /// Past it: Close 1011, and the connection has failed.
+    #[doc(alias("ping_timeout", "heartbeat"))]
     pub pong_timeout: Option<Duration>,
     /// How long no message may pass in either direction. Default: `None`.
     ///
@@ -83,9 +88,11 @@ pub struct Config {
     pub max_drain_len: u64,
 
     /// How long bytes may wait without the transport taking any. Default: 30 s.
+    #[doc(alias = "send_timeout")]
     pub write_timeout: Option<Duration>,
     /// How many queued bytes make the adapters wait, or say that the buffer is full. Default:
     /// 128 KiB, twice what they write at once.
+    #[doc(alias("max_write_buffer_size", "backpressure"))]
     pub write_high_water: usize,
     /// The time for each step of connecting: TCP, the tunnel of a proxy, TLS. Default: 10 s.
     pub connect_timeout: Option<Duration>,
@@ -93,6 +100,7 @@ pub struct Config {
     /// Whether a connection counts what passes, for
     /// [`Connection::counters`](crate::Connection::counters). Default: no, because that is an
     /// allocation for each.
+    #[doc(alias = "metrics")]
     pub counters: bool,
 }
 
@@ -128,6 +136,7 @@ impl Default for Config {
 }
 
 /// How the payload of messages is delivered.
+#[doc(alias("streaming", "FragmentCollector"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delivery {
     /// Whole messages, as [`Event::Text`](crate::Event::Text) and

@@ -8,6 +8,7 @@ use crate::error::ProtocolError;
 use crate::frame::{CloseCode, CloseFrame};
 
 /// How a connection ended: the Close frames both ways, who began, and why.
+#[doc(alias("ConnectionClosed", "close_frame"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {
@@ -88,6 +89,7 @@ pub enum EndCause {
     /// The peer did not answer our Close within [`close_timeout`](crate::Config::close_timeout).
     CloseTimeout,
     /// The transport ended before the closing handshake did.
+    #[doc(alias = "ResetWithoutClosingHandshake")]
     EndOfStream,
     /// The transport failed, or took no bytes within
     /// [`write_timeout`](crate::Config::write_timeout).

@@ -86,6 +86,7 @@ pub use state::{Role, State, Teardown};
 /// assert_eq!(output.to_vec(), b"\x81\x05Hello");
 /// # Ok::<(), ProtocolError>(())
 /// ```
+#[doc(alias("WebSocketContext", "protocol"))]
 pub struct Connection {
     role: Role,
     state: State,
@@ -274,6 +275,7 @@ impl Connection {
     }
 
     /// Returns how far the connection has come.
+    #[doc(alias("can_read", "can_write", "is_closed"))]
     pub const fn state(&self) -> State {
         self.state
     }

@@ -40,6 +40,7 @@ use crate::message::{Message, MessageKind, Utf8Bytes};
 /// }
 /// # Ok::<(), SendError>(())
 /// ```
+#[doc(alias = "broadcast")]
 #[derive(Clone)]
 pub struct PreparedMessage {
     shared: Arc<Shared>,

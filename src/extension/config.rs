@@ -15,6 +15,7 @@
 /// A connection that receives with context takeover holds 79 KiB from its first compressed message
 /// on, and one that sends with it 371, 259 or 245 KiB for a window of 15, 12 or 9 bits. Without
 /// takeover a connection holds nothing between messages: contexts belong to a pool of the thread.
+#[doc(alias("permessage-deflate", "compression"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeflateConfig {

@@ -21,8 +21,10 @@ pub struct CloseCode(NonZeroU16);
 
 impl CloseCode {
     /// 1000: the purpose of the connection is fulfilled.
+    #[doc(alias = "Normal")]
     pub const NORMAL_CLOSURE: Self = Self::registered(1000);
     /// 1001: a server goes down, or a browser leaves the page.
+    #[doc(alias = "Away")]
     pub const GOING_AWAY: Self = Self::registered(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self::registered(1002);
@@ -96,6 +98,7 @@ impl fmt::Display for CloseCode {
 /// What a Close frame with a payload says.
 ///
 /// A Close frame without one is `None` where this stands in an `Option`.
+#[doc(alias = "close_frame")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseFrame<'a> {
     /// Why the endpoint closes.

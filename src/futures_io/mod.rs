@@ -55,6 +55,7 @@ pub use crate::asynchronous::{Reach, SlowPolicy};
 pub use transport::{AsyncIoTimer, FuturesIo, FuturesIoTransport};
 
 /// A WebSocket over a stream of `futures-io`.
+#[doc(alias = "WebSocketStream")]
 pub type WebSocket<S, T = AsyncIoTimer> = asynchronous::WebSocket<FuturesIoTransport<S, T>>;
 /// The receiving half of a WebSocket over a stream of `futures-io`.
 pub type Reader<S, T = AsyncIoTimer> = asynchronous::Reader<FuturesIoTransport<S, T>>;
@@ -88,6 +89,7 @@ pub type PlainExchange<S, T = AsyncIoTimer> = asynchronous::PlainExchange<Future
 /// # Cancel safety
 ///
 /// Dropped, it drops the stream.
+#[doc(alias = "accept_async")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
 ) -> impl Future<Output = Result<WebSocket<S>, Error>> {

@@ -20,6 +20,7 @@ use sha1::{Digest, Sha1};
 ///     b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
 /// );
 /// ```
+#[doc(alias("derive_accept_key", "Sec-WebSocket-Accept"))]
 pub fn accept_key(sec_websocket_key: &[u8]) -> [u8; ACCEPT_LEN] {
     let mut hash = Sha1::new();
     hash.update(sec_websocket_key);

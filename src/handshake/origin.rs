@@ -20,6 +20,7 @@ use crate::error::SendError;
 /// let policy = OriginPolicy::any_of(["https://example.com", "http://localhost:8080"])?;
 /// # Ok::<(), framewright::SendError>(())
 /// ```
+#[doc(alias("CORS", "CSWSH"))]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum OriginPolicy {
     /// Pages from the host and port that the request itself was sent to.

@@ -38,6 +38,7 @@ use crate::error::{HandshakeError, SendError};
 /// let proxy = proxy.header("Proxy-Authorization", "Bearer 0123")?;
 /// # Ok::<(), framewright::SendError>(())
 /// ```
+#[doc(alias("HTTP_PROXY", "CONNECT"))]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// In lower case, without the brackets of an IPv6 address.

@@ -24,6 +24,7 @@ use crate::extension::Extensions;
 ///     .header("Authorization", "Bearer 0123")?;
 /// # Ok::<(), framewright::SendError>(())
 /// ```
+#[doc(alias("IntoClientRequest", "ClientRequestBuilder"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRequest {
     uri: Uri,
@@ -58,6 +59,7 @@ impl ClientRequest {
     ///
     /// [`SubprotocolInvalid`](SendError::SubprotocolInvalid) and
     /// [`SubprotocolRepeated`](SendError::SubprotocolRepeated).
+    #[doc(alias("with_sub_protocol", "Sec-WebSocket-Protocol"))]
     pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, SendError> {
         if !is_token(subprotocol.as_bytes()) {
             return Err(SendError::SubprotocolInvalid);
@@ -76,6 +78,7 @@ impl ClientRequest {
     /// [`HeaderNameInvalid`](SendError::HeaderNameInvalid),
     /// [`HeaderValueInvalid`](SendError::HeaderValueInvalid), and
     /// [`HeaderReserved`](SendError::HeaderReserved) for the lines of the handshake itself.
+    #[doc(alias("with_header", "add_header"))]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, SendError> {
         let line = HeaderLine::new(name, value.as_ref(), &RESERVED)?;
         self.headers.push(line);

@@ -42,6 +42,7 @@ use crate::tls::TlsConnector;
 /// # Cancel safety
 ///
 /// Dropped, it drops the stream.
+#[doc(alias = "connect_async")]
 pub async fn connect(uri: &str) -> Result<WebSocket<MaybeTlsStream>, Error> {
     let client = Client::new(ClientRequest::new(uri)?);
     let (socket, _) = client.connect().await?;
@@ -61,6 +62,7 @@ impl Client {
     ///
     /// To another origin no credentials go along, and from `wss` to `ws` none is followed:
     /// [`ClientRequest::redirected`].
+    #[doc(alias = "follow_redirects")]
     #[must_use]
     pub const fn max_redirects(mut self, max_redirects: u32) -> Self {
         self.options.max_redirects = max_redirects;
@@ -69,6 +71,7 @@ impl Client {
 
     /// Sets whom to trust for a `wss:` URI. Default: whom the platform trusts, or whom Mozilla
     /// trusts, as the features have it; see [`tls`](crate::tls).
+    #[doc(alias("connect_async_tls_with_config", "Connector"))]
     #[cfg(feature = "tokio-rustls")]
     #[must_use]
     pub fn tls(mut self, connector: TlsConnector) -> Self {

@@ -54,10 +54,13 @@ pub use tls::{ClientTlsStream, ServerTlsStream};
 pub use transport::{Tokio, TokioTimer, TokioTransport};
 
 /// A WebSocket over a stream of tokio.
+#[doc(alias = "WebSocketStream")]
 pub type WebSocket<S> = asynchronous::WebSocket<TokioTransport<S>>;
 /// The receiving half of a WebSocket over a stream of tokio.
+#[doc(alias = "SplitStream")]
 pub type Reader<S> = asynchronous::Reader<TokioTransport<S>>;
 /// The sending half of a WebSocket over a stream of tokio.
+#[doc(alias = "SplitSink")]
 pub type Writer<S> = asynchronous::Writer<TokioTransport<S>>;
 /// The writers of many WebSockets over streams of tokio, for messages to all of them.
 pub type Broadcast<S> = asynchronous::Broadcast<TokioTransport<S>>;
@@ -86,6 +89,7 @@ pub type PlainExchange<S> = asynchronous::PlainExchange<TokioTransport<S>>;
 /// # Cancel safety
 ///
 /// Dropped, it drops the stream.
+#[doc(alias = "accept_async")]
 pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
 ) -> impl Future<Output = Result<WebSocket<S>, Error>> {

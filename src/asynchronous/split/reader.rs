@@ -22,6 +22,7 @@ use crate::message::Message;
 ///
 /// Receiving answers Pings and the Close, sends keepalive Pings, keeps deadlines, and writes what
 /// the [`Writer`](super::Writer) has queued, also where the writer stalls or was dropped.
+#[doc(alias("SplitStream", "WebSocketRead"))]
 pub struct Reader<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) input: Input,
@@ -39,6 +40,7 @@ impl<T: Transport> Reader<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has received nothing: the message is the next call's.
+    #[doc(alias("read_message", "next"))]
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
@@ -55,6 +57,7 @@ impl<T: Transport> Reader<T> {
     /// # Cancel safety
     ///
     /// Dropped, it has received nothing: the event is the next call's.
+    #[doc(alias = "read_frame")]
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
         if poll_fn(|cx| self.poll_advance(cx)).await? {
             Ok(self.input.peek().and_then(|input| input.event()))

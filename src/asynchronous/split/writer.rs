@@ -24,6 +24,7 @@ use crate::message::{Message, MessageKind};
 /// `feed` queues, and wakes a [`Reader`] that waits, which writes it; `send` writes it itself. A
 /// writer reads nothing: without a reader that receives, the peer's Pings and its Close go
 /// unanswered.
+#[doc(alias("SplitSink", "WebSocketWrite"))]
 pub struct Writer<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) number: u64,
@@ -157,6 +158,7 @@ impl<T: Transport> Writer<T> {
     ///
     /// Dropped, it has queued the message or it has not: never a part of it. One that is queued
     /// leaves as that of `feed`.
+    #[doc(alias("write_message", "write_frame"))]
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
         let mark = self

@@ -48,6 +48,7 @@ impl fmt::Debug for MaskingKey {
 ///
 /// `offset` is the place of `payload[0]` in the whole payload of the frame, so that a payload can
 /// be unmasked piece by piece as it arrives.
+#[doc(alias("unmask", "apply_mask"))]
 #[inline]
 pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
     let key = turned(doubled(key.0), offset);
