@@ -126,6 +126,8 @@ pub mod futures_io;
 pub mod handshake;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(doc)]
+pub mod manual;
 mod message;
 #[cfg(feature = "test-util")]
 pub mod test_util;

@@ -1,0 +1,28 @@
+//! A manual: a tutorial, and one page for each question that a program has to answer.
+//!
+//! It is documentation alone, and no code of the crate. What the items do is in their own pages;
+//! here is how they go together, and why.
+//!
+//! # To begin with
+//!
+//! [`tutorial`] goes from a server that greets to a chat in the browser, in six programs.
+//!
+//! The programs in `examples/` are longer, and each is a whole one.
+
+#![cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "blocking",
+        feature = "deflate",
+        feature = "futures-io",
+        feature = "test-util",
+        feature = "tokio-rustls",
+        feature = "tracing"
+    )),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "it links to what other features have, and is judged where all of them are on"
+    )
+)]
+
+pub mod tutorial;
