@@ -7,6 +7,12 @@
 //!
 //! [`tutorial`] goes from a server that greets to a chat in the browser, in six programs.
 //!
+//! # How to
+//!
+//! | page | answers |
+//! |---|---|
+//! | [`limits`] | what each setting of [`Config`](crate::Config) bounds, and what to choose |
+//!
 //! The programs in `examples/` are longer, and each is a whole one.
 
 #![cfg_attr(
@@ -25,4 +31,5 @@
     )
 )]
 
+pub mod limits;
 pub mod tutorial;
