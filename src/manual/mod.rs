@@ -12,6 +12,7 @@
 //! | page | answers |
 //! |---|---|
 //! | [`limits`] | what each setting of [`Config`](crate::Config) bounds, and what to choose |
+//! | [`backpressure`] | what happens when a peer reads slowly, or sends too much |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -31,5 +32,6 @@
     )
 )]
 
+pub mod backpressure;
 pub mod limits;
 pub mod tutorial;
