@@ -14,6 +14,7 @@
 //! | [`limits`] | what each setting of [`Config`](crate::Config) bounds, and what to choose |
 //! | [`backpressure`] | what happens when a peer reads slowly, or sends too much |
 //! | [`closing`] | how to end a connection without losing anything, and how to tell how it ended |
+//! | [`keepalive`] | how dead peers are found, and how connections live behind proxies |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -35,5 +36,6 @@
 
 pub mod backpressure;
 pub mod closing;
+pub mod keepalive;
 pub mod limits;
 pub mod tutorial;
