@@ -15,6 +15,7 @@
 //! | [`backpressure`] | what happens when a peer reads slowly, or sends too much |
 //! | [`closing`] | how to end a connection without losing anything, and how to tell how it ended |
 //! | [`keepalive`] | how dead peers are found, and how connections live behind proxies |
+//! | [`authentication`] | who may connect: cookies, tokens, tickets, origins |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -34,6 +35,7 @@
     )
 )]
 
+pub mod authentication;
 pub mod backpressure;
 pub mod closing;
 pub mod keepalive;
