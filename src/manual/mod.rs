@@ -16,6 +16,7 @@
 //! | [`closing`] | how to end a connection without losing anything, and how to tell how it ended |
 //! | [`keepalive`] | how dead peers are found, and how connections live behind proxies |
 //! | [`authentication`] | who may connect: cookies, tokens, tickets, origins |
+//! | [`compression`] | what permessage-deflate costs, saves and gives away |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -38,6 +39,7 @@
 pub mod authentication;
 pub mod backpressure;
 pub mod closing;
+pub mod compression;
 pub mod keepalive;
 pub mod limits;
 pub mod tutorial;
