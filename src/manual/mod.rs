@@ -17,6 +17,7 @@
 //! | [`keepalive`] | how dead peers are found, and how connections live behind proxies |
 //! | [`authentication`] | who may connect: cookies, tokens, tickets, origins |
 //! | [`compression`] | what permessage-deflate costs, saves and gives away |
+//! | [`testing`] | how to test a program with faults, and without waiting |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -42,4 +43,5 @@ pub mod closing;
 pub mod compression;
 pub mod keepalive;
 pub mod limits;
+pub mod testing;
 pub mod tutorial;
