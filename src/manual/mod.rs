@@ -18,6 +18,7 @@
 //! | [`authentication`] | who may connect: cookies, tokens, tickets, origins |
 //! | [`compression`] | what permessage-deflate costs, saves and gives away |
 //! | [`testing`] | how to test a program with faults, and without waiting |
+//! | [`observing`] | what can be counted and traced |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -43,5 +44,6 @@ pub mod closing;
 pub mod compression;
 pub mod keepalive;
 pub mod limits;
+pub mod observing;
 pub mod testing;
 pub mod tutorial;
