@@ -19,6 +19,7 @@
 //! | [`compression`] | what permessage-deflate costs, saves and gives away |
 //! | [`testing`] | how to test a program with faults, and without waiting |
 //! | [`observing`] | what can be counted and traced |
+//! | [`adapters`] | how to use the core over a transport of your own |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -38,6 +39,7 @@
     )
 )]
 
+pub mod adapters;
 pub mod authentication;
 pub mod backpressure;
 pub mod closing;
