@@ -20,6 +20,7 @@
 //! | [`testing`] | how to test a program with faults, and without waiting |
 //! | [`observing`] | what can be counted and traced |
 //! | [`adapters`] | how to use the core over a transport of your own |
+//! | [`migrating`] | the names here of what other crates have, and what behaves differently |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
 
@@ -46,6 +47,7 @@ pub mod closing;
 pub mod compression;
 pub mod keepalive;
 pub mod limits;
+pub mod migrating;
 pub mod observing;
 pub mod testing;
 pub mod tutorial;
