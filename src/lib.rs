@@ -17,6 +17,11 @@
 //! | tests of any of these | `test_util` |
 //! | bytes of frames | [`frame::FrameHeader`], [`frame::mask()`] |
 //!
+//! New here: the [`manual`] has a tutorial, from hello to chat, and how-tos: [`manual::limits`],
+//! [`manual::backpressure`], [`manual::closing`], [`manual::keepalive`] and proxies,
+//! [`manual::authentication`], [`manual::compression`], [`manual::testing`], [`manual::observing`],
+//! [`manual::adapters`], and [`manual::migrating`] from other crates.
+//!
 //! # The core in a loop
 //!
 //! Events are lent: they borrow the input, so the connection and the output stay free for the
