@@ -20,6 +20,7 @@
 //! | [`testing`] | how to test a program with faults, and without waiting |
 //! | [`observing`] | what can be counted and traced |
 //! | [`adapters`] | how to use the core over a transport of your own |
+//! | [`performance`] | what a message costs here and elsewhere, how that is measured, and what was tried |
 //! | [`migrating`] | the names here of what other crates have, and what behaves differently |
 //!
 //! The programs in `examples/` are longer, and each is a whole one.
@@ -49,5 +50,6 @@ pub mod keepalive;
 pub mod limits;
 pub mod migrating;
 pub mod observing;
+pub mod performance;
 pub mod testing;
 pub mod tutorial;
