@@ -4,10 +4,26 @@
 //! written beside the rules, in `frame::close` and `handshake::refusal`.
 //!
 //! [`ProtocolError`] is the peer's fault once the connection is open, [`SendError`] is the
-//! caller's, [`HandshakeError`] is the opening that did not become a connection. A normal close is
-//! none of them: the end of a connection is a value, [`End`](crate::End).
+//! caller's, [`HandshakeError`] is the opening that did not become a connection. The adapters have
+//! an `Error` over the three. A normal close is none of them: the end of a connection is a value,
+//! [`End`](crate::End).
+#![doc = include_str!("error/taxonomy.md")]
 
 use bytes::Bytes;
+
+/// Whose fault an error is: who has to change something before the same can go well.
+///
+/// A server that counts its errors by fault sees its own apart from those that any client can cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The other end's, or that of a proxy on the way: it broke a rule, or exceeded a limit.
+    Peer,
+    /// This program's: it asked for what may not be, or of the wrong server.
+    Caller,
+    /// Nobody's: the network, or how busy an end or a proxy is. Only this passes by itself.
+    Network,
+}
 
 /// The peer broke a rule, and the connection has failed (RFC 6455, section 7.1.7).
 ///
@@ -61,13 +77,13 @@ pub enum ProtocolError {
     /// RFC 7692, 7.2.2: a compressed message that cannot be decompressed.
     #[error("compressed message is not valid deflate data")]
     CompressedDataInvalid,
-    /// A frame longer than [`Config::max_frame_len`](crate::Config::max_frame_len).
+    /// 10.4: a frame longer than [`Config::max_frame_len`](crate::Config::max_frame_len).
     #[error("frame exceeds max_frame_len")]
     FrameTooLong,
-    /// A message longer than [`Config::max_message_len`](crate::Config::max_message_len).
+    /// 10.4: a message longer than [`Config::max_message_len`](crate::Config::max_message_len).
     #[error("message exceeds max_message_len")]
     MessageTooLong,
-    /// More frames in a message than [`Config::max_fragments`](crate::Config::max_fragments).
+    /// 10.4: more frames in a message than [`Config::max_fragments`](crate::Config::max_fragments).
     #[error("message has more frames than max_fragments")]
     TooManyFragments,
 }
@@ -99,13 +115,13 @@ pub enum SendError {
     #[doc(alias = "WriteBufferFull")]
     #[error("write buffer is full: flush it, or wait until the peer reads")]
     BufferFull,
-    /// A header name that is not a token (RFC 9110, section 5.1).
+    /// RFC 9110, section 5.1: a header name that is not a token.
     #[error("header name is not a token")]
     HeaderNameInvalid,
-    /// A header that the opening handshake writes itself.
+    /// 4.1, 4.2.2: a header that the opening handshake writes itself.
     #[error("header belongs to the opening handshake, which writes it itself")]
     HeaderReserved,
-    /// A header value with CR, LF, NUL or another control character (RFC 9110, section 5.5).
+    /// RFC 9110, section 5.5: a header value with CR, LF, NUL or another control character.
     #[error("header value holds a control character")]
     HeaderValueInvalid,
     /// 4.1: a subprotocol that is not a token.
@@ -117,10 +133,10 @@ pub enum SendError {
     /// 4.2.2: a subprotocol that the client did not offer.
     #[error("subprotocol was not offered by the client")]
     SubprotocolNotOffered,
-    /// An origin that is not `scheme://host` or `scheme://host:port` (RFC 6454).
+    /// RFC 6454: an origin that is not `scheme://host` or `scheme://host:port`.
     #[error("origin is not scheme://host or scheme://host:port")]
     OriginInvalid,
-    /// A status that cannot answer a request for good: below 200 or above 599.
+    /// RFC 9110, section 15: a status that cannot answer a request for good, below 200 or above 599.
     #[error("status must be from 200 to 599")]
     StatusInvalid,
     /// 3: a URI whose scheme is neither `ws` nor `wss`.
@@ -135,13 +151,16 @@ pub enum SendError {
     /// 3: "fragment identifiers are meaningless in the context of WebSocket URIs".
     #[error("URI has a fragment: leave it out, or write %23 for a # that is meant")]
     UriFragment,
-    /// A URI with a user name or password, which would end in logs.
+    /// 3: a URI with a user name or password, for which its grammar has no place, and which would end
+    /// in logs.
     #[error("URI holds user information: send it in an Authorization header")]
     UriUserInfo,
-    /// A character that RFC 3986 does not allow in a URI, control characters and spaces among them.
+    /// RFC 3986, section 2: a character that is not allowed in a URI, control characters and spaces
+    /// among them.
     #[error("URI holds a character that must be percent-encoded")]
     UriCharacterInvalid,
-    /// A proxy whose URI is not `http://host` or `http://host:port`, with or without a user.
+    /// RFC 9110, section 4.2.1: a proxy whose URI is not `http://host` or `http://host:port`, with or
+    /// without a user.
     #[error("proxy URI must be http://host:port, without a path")]
     ProxyUriInvalid,
     /// RFC 7617, section 2: a user name with a colon, or credentials that are not UTF-8 or hold a
@@ -153,7 +172,7 @@ pub enum SendError {
     /// 4.1 item 2: a request whose method is not GET.
     #[error("method of an upgrade request must be GET")]
     MethodNotGet,
-    /// More header lines than the header map of the `http` crate holds.
+    /// More header lines than `http::HeaderMap` holds.
     #[error("answer has more header lines than an http::HeaderMap holds")]
     TooManyHeaders,
     /// RFC 8441, section 5: bytes of HTTP/1.1 for a request that came over HTTP/2.
@@ -170,13 +189,16 @@ pub enum HandshakeError {
     /// RFC 9112: not an HTTP/1.1 head, as a strict reader reads it.
     #[error("HTTP head is malformed")]
     HeadMalformed,
-    /// The request line is longer than [`Config::max_request_line_len`](crate::Config::max_request_line_len).
+    /// RFC 9110, section 15.5.15: the request line is longer than
+    /// [`Config::max_request_line_len`](crate::Config::max_request_line_len).
     #[error("request line exceeds max_request_line_len")]
     RequestLineTooLong,
-    /// The head is longer than [`Config::max_head_len`](crate::Config::max_head_len).
+    /// RFC 6585, section 5: the head is longer than
+    /// [`Config::max_head_len`](crate::Config::max_head_len).
     #[error("HTTP head exceeds max_head_len")]
     HeadTooLong,
-    /// The head has more header lines than [`Config::max_headers`](crate::Config::max_headers).
+    /// RFC 6585, section 5: the head has more header lines than
+    /// [`Config::max_headers`](crate::Config::max_headers).
     #[error("HTTP head has more header lines than max_headers")]
     TooManyHeaders,
     /// RFC 9112, section 2.3: a major version of HTTP that is not 1; or a 101 in HTTP/1.0, which
@@ -234,23 +256,25 @@ pub enum HandshakeError {
     /// 4.1 item 6: the server chose a subprotocol that was not offered.
     #[error("server chose a subprotocol that was not offered")]
     SubprotocolNotOffered,
-    /// More than eight interim answers came before the final one.
+    /// RFC 9110, section 15.2: more than eight interim answers came before the final one.
     #[error("server sent more than 8 interim responses")]
     TooManyInterimResponses,
     /// RFC 9110, section 10.2.2: a redirect with several Locations, or with one that leads to no
     /// `ws:`, `wss:`, `http:` or `https:` URI.
     #[error("location of the redirect is repeated, or is not a URI that can be opened")]
     LocationInvalid,
-    /// A redirect from `wss` to `ws`, where everybody on the way would read what was to be secret.
+    /// 10.6: a redirect from `wss` to `ws`, where everybody on the way would read what was to be
+    /// secret.
     #[error("server redirects from wss to ws")]
     RedirectInsecure,
-    /// More redirects than the client follows; the answer is that of the last.
+    /// RFC 9110, section 15.4: more redirects than the client follows; the answer is that of the last.
     #[error("server redirects more often than the client follows")]
     TooManyRedirects(Box<RefusedResponse>),
     /// RFC 9110, section 9.3.6: the proxy answered CONNECT with something other than 2xx.
     #[error("proxy refused the tunnel with status {}", .0.status)]
     ProxyRefused(Box<RefusedResponse>),
-    /// Bytes came through the tunnel with the proxy's answer, and no server speaks first.
+    /// RFC 9110, section 9.3.6: bytes came through the tunnel with the proxy's answer, and no server
+    /// speaks first.
     #[error("proxy sent bytes behind its answer, before the client spoke to the server")]
     ProxySpokeFirst,
     /// The proxy took longer than [`Config::connect_timeout`](crate::Config::connect_timeout).
@@ -259,9 +283,104 @@ pub enum HandshakeError {
     /// The handshake took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     #[error("opening handshake exceeded handshake_timeout")]
     TimedOut,
-    /// The peer closed the transport before the head was whole.
+    /// RFC 9112, section 8: the peer closed the transport before the head was whole.
     #[error("transport ended inside the opening handshake")]
     EndOfStream,
+}
+
+impl ProtocolError {
+    /// Returns whose fault it is: the peer's, in every case.
+    pub const fn fault(&self) -> Fault {
+        Fault::Peer
+    }
+}
+
+impl SendError {
+    /// Returns whose fault it is: the caller's, but for a buffer that is full because the peer reads
+    /// more slowly than the caller sends.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::BufferFull => Fault::Network,
+            Self::Closing
+            | Self::ControlTooLong
+            | Self::ReasonTooLong
+            | Self::MessageUnfinished
+            | Self::TextNotUtf8
+            | Self::MessageNotData
+            | Self::HeaderNameInvalid
+            | Self::HeaderReserved
+            | Self::HeaderValueInvalid
+            | Self::SubprotocolInvalid
+            | Self::SubprotocolRepeated
+            | Self::SubprotocolNotOffered
+            | Self::OriginInvalid
+            | Self::StatusInvalid
+            | Self::UriSchemeUnsupported
+            | Self::UriHostInvalid
+            | Self::UriPortInvalid
+            | Self::UriFragment
+            | Self::UriUserInfo
+            | Self::UriCharacterInvalid
+            | Self::ProxyUriInvalid
+            | Self::ProxyCredentialsInvalid
+            | Self::MethodNotGet
+            | Self::TooManyHeaders
+            | Self::AnswerNotHttp1 => Fault::Caller,
+        }
+    }
+}
+
+impl HandshakeError {
+    /// Returns whose fault it is; of an answer that is not 101, by its status.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Refused(response) | Self::ProxyRefused(response) => response.fault(),
+            Self::ProxyTimedOut | Self::TimedOut | Self::EndOfStream => Fault::Network,
+            Self::HeadMalformed
+            | Self::RequestLineTooLong
+            | Self::HeadTooLong
+            | Self::TooManyHeaders
+            | Self::HttpVersionUnsupported
+            | Self::HostInvalid
+            | Self::TargetInvalid
+            | Self::BodyUnexpected
+            | Self::NotAnUpgrade
+            | Self::MethodNotGet
+            | Self::ConnectionNotUpgrade
+            | Self::KeyInvalid
+            | Self::VersionUnsupported
+            | Self::SubprotocolsInvalid
+            | Self::ExtensionsInvalid
+            | Self::OriginForbidden
+            | Self::UpgradeMismatch
+            | Self::AcceptMismatch
+            | Self::ExtensionNotOffered
+            | Self::ExtensionParametersInvalid
+            | Self::SubprotocolNotOffered
+            | Self::TooManyInterimResponses
+            | Self::LocationInvalid
+            | Self::RedirectInsecure
+            | Self::TooManyRedirects(_)
+            | Self::ProxySpokeFirst => Fault::Peer,
+        }
+    }
+
+    /// Whether the same attempt may go well later, without anybody changing a thing: where the fault
+    /// is the [network's](Fault::Network).
+    ///
+    /// That is what ran out of time or broke off, and an answer that says "not now": 408, 425, 429,
+    /// 500, 502, 503 or 504. Wait before the next attempt, longer each time, or as long as the
+    /// answer's Retry-After says.
+    ///
+    /// ```
+    /// use framewright::HandshakeError;
+    ///
+    /// assert!(HandshakeError::TimedOut.is_retryable());
+    /// assert!(!HandshakeError::AcceptMismatch.is_retryable()); // That is no WebSocket server.
+    /// ```
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self.fault(), Fault::Network)
+    }
 }
 
 /// The answer of a server that did not switch protocols: a redirect, a 401, a page; or of a proxy
@@ -303,6 +422,15 @@ impl RefusedResponse {
         match locations.next() {
             None => core::str::from_utf8(location).ok(),
             Some(_) => None,
+        }
+    }
+
+    const fn fault(&self) -> Fault {
+        match self.status {
+            408 | 425 | 429 | 500 | 502..=504 => Fault::Network,
+            501.. => Fault::Peer,
+            // A redirect that is not followed, a page where no WebSocket is, a login that is missing.
+            ..=499 => Fault::Caller,
         }
     }
 

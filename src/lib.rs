@@ -64,7 +64,7 @@
 //! | | `extension`: the seam, the grammar of offers, permessage-deflate | state |
 //! | | `message`: [`Message`], [`Utf8Bytes`] | a value |
 //! | wire | [`frame`]: headers, opcodes, masks, close codes; `utf8` | nothing |
-//! | leaf | `error`: [`ProtocolError`], [`SendError`], [`HandshakeError`] | a value |
+//! | leaf | [`error`]: [`ProtocolError`], [`SendError`], [`HandshakeError`], and a table of all | a value |
 //!
 //! # What holds, whatever the peer does
 //!
@@ -123,7 +123,7 @@ pub mod axum;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod connection;
-mod error;
+pub mod error;
 mod extension;
 pub mod frame;
 #[cfg(feature = "futures-io")]
@@ -146,7 +146,7 @@ pub use connection::{
     Chunk, Chunks, Compression, Config, Connection, Counters, Delivery, End, EndCause, Event,
     Initiator, MaskSource, PreparedMessage, RecvBuffer, Role, SendBuffer, State, Teardown, Traffic,
 };
-pub use error::{HandshakeError, ProtocolError, RefusedResponse, SendError};
+pub use error::{Fault, HandshakeError, ProtocolError, RefusedResponse, SendError};
 pub use frame::{CloseCode, CloseFrame};
 #[cfg(feature = "deflate")]
 pub use handshake::DeflateConfig;
