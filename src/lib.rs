@@ -93,6 +93,8 @@
 //! # Features
 //!
 //! - `blocking` (default): the adapter over `std::io` streams.
+//! - `os-rng` (default, and with every adapter): masking keys and nonces from the operating system's
+//!   entropy; without it a client says where its keys come from: [`MaskSource`].
 //! - `simdutf8` (default): validation of text with the vectors of the machine.
 //! - `tokio`: the async adapter over tokio's streams.
 //! - `futures-io`: the async adapter over the streams of `futures-io`, with async-io's clock.

@@ -153,7 +153,7 @@ impl Connection {
         let payload_len = frame.map_or(0, |frame| 2 + frame.reason.len());
         let sent = SentFrame::control(Opcode::Close, payload_len);
         self.observed(sent, output, |this, output| {
-            this.sender.close(this.role, frame, output)
+            this.sender.close(frame, output)
         })
     }
 

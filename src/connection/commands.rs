@@ -104,8 +104,7 @@ impl Connection {
         let frame = SentFrame::whole(message.kind(), message.payload().len());
         self.observed(frame, output, |this, output| {
             let extension = this.extension.as_deref_mut();
-            this.sender
-                .prepared_message(this.role, message, extension, output)
+            this.sender.prepared_message(message, extension, output)
         })?;
         self.deadlines.message_passed();
         Ok(())
@@ -153,8 +152,7 @@ impl Connection {
                 extension: this.extension.as_deref_mut(),
                 compression,
             };
-            this.sender
-                .fragment(this.role, kind, payload, fin, encoding, output)
+            this.sender.fragment(kind, payload, fin, encoding, output)
         })?;
         self.deadlines.message_passed();
         Ok(())
@@ -194,8 +192,7 @@ impl Connection {
         if self.extension.is_some() || self.observer.is_some() {
             return self.send_in_full(kind, payload, compression, output);
         }
-        self.sender
-            .plain_message(self.role, kind, payload, output)?;
+        self.sender.plain_message(kind, payload, output)?;
         self.deadlines.message_passed();
         Ok(())
     }
@@ -217,8 +214,7 @@ impl Connection {
                 extension: this.extension.as_deref_mut(),
                 compression,
             };
-            this.sender
-                .message(this.role, kind, payload, encoding, output)
+            this.sender.message(kind, payload, encoding, output)
         })?;
         self.deadlines.message_passed();
         Ok(())
@@ -232,7 +228,7 @@ impl Connection {
     ) -> Result<(), SendError> {
         let frame = SentFrame::control(opcode, payload.len());
         self.observed(frame, output, |this, output| {
-            this.sender.control(this.role, opcode, payload, output)
+            this.sender.control(opcode, payload, output)
         })
     }
 

@@ -40,6 +40,8 @@ pub use config::{Config, Delivery};
 pub use end::{End, EndCause, Initiator};
 pub use event::{Chunk, Event};
 pub use masks::MaskSource;
+#[cfg(feature = "os-rng")]
+pub(crate) use masks::ThreadMasks;
 pub use observer::{Counters, Traffic};
 pub use prepared::PreparedMessage;
 pub use recv_buffer::RecvBuffer;
@@ -108,8 +110,29 @@ pub struct Connection {
 
 impl Connection {
     /// Makes a connection that is open: after [`handshake`](crate::handshake), or after anybody's
-    /// HTTP upgrade.
+    /// HTTP upgrade. A client's masking keys come from the operating system's entropy, by way of the
+    /// thread's cryptographic generator.
+    #[cfg(feature = "os-rng")]
     pub fn new(role: Role, config: Arc<Config>) -> Self {
+        match role {
+            Role::Client => Self::client(Box::new(ThreadMasks), config),
+            Role::Server => Self::server(config),
+        }
+    }
+
+    /// Makes a client's connection that is open, with a source of masking keys of the caller's own.
+    pub fn client(masks: Box<dyn MaskSource>, config: Arc<Config>) -> Self {
+        Self::open(Role::Client, Some(masks), config)
+    }
+
+    /// Makes a server's connection that is open, which needs no masking keys.
+    pub fn server(config: Arc<Config>) -> Self {
+        Self::open(Role::Server, None, config)
+    }
+
+    /// Makes an open connection; only a client has a source of masking keys.
+    fn open(role: Role, masks: Option<Box<dyn MaskSource>>, config: Arc<Config>) -> Self {
+        debug_assert_eq!(masks.is_some(), role == Role::Client, "only clients mask");
         #[cfg(feature = "tracing")]
         let span = tracing::debug_span!("websocket", ?role);
         Self {
@@ -123,7 +146,7 @@ impl Connection {
             #[cfg(feature = "tracing")]
             span,
             config,
-            sender: Sender::default(),
+            sender: Sender::new(masks),
             extension: None,
             deadlines: Deadlines::default(),
             end: None,
@@ -132,10 +155,10 @@ impl Connection {
         }
     }
 
-    /// Replaces the source of masking keys, which is the thread's cryptographic generator.
+    /// Replaces a client's source of masking keys; a server has none, and gets none.
     #[must_use]
     pub fn with_masks(mut self, masks: Box<dyn MaskSource>) -> Self {
-        self.sender.set_masks(masks);
+        self.sender.replace_masks(masks);
         self
     }
 
@@ -400,7 +423,7 @@ impl Connection {
                 let payload = input.located_payload();
                 let frame = SentFrame::control(Opcode::Pong, payload.len());
                 let _ = self.observed(frame, output, |this, output| {
-                    this.sender.automatic_pong(this.role, payload, output);
+                    this.sender.automatic_pong(payload, output);
                     Ok(())
                 });
             }

@@ -8,23 +8,26 @@
 
 use bytes::Bytes;
 
-use super::Role;
-use super::masks::{MaskSource, next_key};
+use super::masks::MaskSource;
 use super::prepared::{PreparedFrame, PreparedMessage};
 use super::send_buffer::SendBuffer;
 use crate::error::SendError;
 use crate::extension::Extension;
 use crate::frame::{
-    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MaskingKey, Opcode, Rsv, mask, mask_into,
+    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, mask, mask_into,
 };
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
 
 /// What the sending side remembers from one frame to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sender {
     /// The message of which fragments were sent and the last was not.
     unfinished: Option<Unfinished>,
+    /// Where a client's masking keys come from. A server has none, and that is what tells the two
+    /// apart here, so that no frame is to be masked for which there is no key.
+    ///
+    /// 5.1: "a client MUST mask all frames that it sends", "A server MUST NOT mask any frames".
     masks: Option<Box<dyn MaskSource>>,
 }
 
@@ -69,16 +72,25 @@ impl<'a> Encoding<'a> {
 }
 
 impl Sender {
-    /// Replaces the source of masking keys.
-    pub(super) fn set_masks(&mut self, masks: Box<dyn MaskSource>) {
-        self.masks = Some(masks);
+    /// Makes the sending side of a client, or of a server, which has no source of masking keys.
+    pub(super) const fn new(masks: Option<Box<dyn MaskSource>>) -> Self {
+        Self {
+            unfinished: None,
+            masks,
+        }
+    }
+
+    /// Replaces the source of masking keys, if there is one.
+    pub(super) fn replace_masks(&mut self, masks: Box<dyn MaskSource>) {
+        if let Some(replaced) = &mut self.masks {
+            *replaced = masks;
+        }
     }
 
     /// Sends a whole message as it is.
     #[inline]
     pub(super) fn plain_message(
         &mut self,
-        role: Role,
         kind: MessageKind,
         payload: &[u8],
         output: &mut SendBuffer,
@@ -86,14 +98,13 @@ impl Sender {
         if self.unfinished.is_some() {
             return Err(SendError::MessageUnfinished);
         }
-        self.frame(role, opcode_of(kind), true, payload, output);
+        self.frame(opcode_of(kind), true, payload, output);
         Ok(())
     }
 
     /// Sends a whole message, encoded if that is worth it.
     pub(super) fn message(
         &mut self,
-        role: Role,
         kind: MessageKind,
         payload: &[u8],
         encoding: Encoding<'_>,
@@ -104,11 +115,11 @@ impl Sender {
         }
         let compression = encoding.compression;
         if let Some(extension) = encoding.choose(payload.len())
-            && self.encoded_message(role, kind, payload, extension, compression, output)
+            && self.encoded_message(kind, payload, extension, compression, output)
         {
             return Ok(());
         }
-        self.plain_message(role, kind, payload, output)
+        self.plain_message(kind, payload, output)
     }
 
     /// Sends a whole message of a server as it is, without copying it.
@@ -136,7 +147,6 @@ impl Sender {
     /// Sends a message that was encoded before, or is now, for all who are to receive it.
     pub(super) fn prepared_message(
         &mut self,
-        role: Role,
         message: &PreparedMessage,
         extension: Option<&mut (dyn Extension + 'static)>,
         output: &mut SendBuffer,
@@ -149,20 +159,19 @@ impl Sender {
             compression: message.compression(),
         };
         if let Some(extension) = encoding.choose(message.payload().len())
-            && message.with_encoded(extension, |frame| self.prepared_frame(role, frame, output))
+            && message.with_encoded(extension, |frame| self.prepared_frame(frame, output))
         {
             // The peer's window has the message, and ours has not.
             extension.diverge();
             return Ok(());
         }
-        self.prepared_frame(role, message.plain(), output);
+        self.prepared_frame(message.plain(), output);
         Ok(())
     }
 
     /// Sends a fragment of a message.
     pub(super) fn fragment(
         &mut self,
-        role: Role,
         kind: MessageKind,
         payload: &[u8],
         fin: bool,
@@ -203,9 +212,9 @@ impl Sender {
                 };
                 let start = reserve_header(output);
                 extension.encode(payload, fin, output.tail());
-                self.finish_frame(role, opcode, fin, rsv, start, output);
+                self.finish_frame(opcode, fin, rsv, start, output);
             }
-            Some(_) | None => self.frame(role, opcode, fin, payload, output),
+            Some(_) | None => self.frame(opcode, fin, payload, output),
         }
         Ok(())
     }
@@ -213,7 +222,6 @@ impl Sender {
     /// Sends a Ping or a Pong.
     pub(super) fn control(
         &mut self,
-        role: Role,
         opcode: Opcode,
         payload: &[u8],
         output: &mut SendBuffer,
@@ -222,23 +230,22 @@ impl Sender {
         if payload.len() as u64 > MAX_CONTROL_PAYLOAD_LEN {
             return Err(SendError::ControlTooLong);
         }
-        self.frame(role, opcode, true, payload, output);
+        self.frame(opcode, true, payload, output);
         Ok(())
     }
 
     /// Answers a Ping, in place of an earlier answer of which no byte is out.
     #[inline]
-    pub(super) fn automatic_pong(&mut self, role: Role, payload: &[u8], output: &mut SendBuffer) {
+    pub(super) fn automatic_pong(&mut self, payload: &[u8], output: &mut SendBuffer) {
         output.remove_pong();
         let start = output.tail().len();
-        self.frame(role, Opcode::Pong, true, payload, output);
+        self.frame(Opcode::Pong, true, payload, output);
         output.mark_pong(start);
     }
 
     /// Sends a Close frame.
     pub(super) fn close(
         &mut self,
-        role: Role,
         frame: Option<&CloseFrame<'_>>,
         output: &mut SendBuffer,
     ) -> Result<(), SendError> {
@@ -250,14 +257,13 @@ impl Sender {
             }
             frame.encode(&mut payload);
         }
-        self.frame(role, Opcode::Close, true, &payload, output);
+        self.frame(Opcode::Close, true, &payload, output);
         Ok(())
     }
 
     /// Encodes and sends a whole message; `false` if that was not worth it, and nothing is sent.
     fn encoded_message(
         &mut self,
-        role: Role,
         kind: MessageKind,
         payload: &[u8],
         extension: &mut dyn Extension,
@@ -272,18 +278,18 @@ impl Sender {
             extension.diverge();
             return false;
         }
-        self.finish_frame(role, opcode_of(kind), true, extension.rsv(), start, output);
+        self.finish_frame(opcode_of(kind), true, extension.rsv(), start, output);
         true
     }
 
-    fn prepared_frame(&mut self, role: Role, frame: &PreparedFrame, output: &mut SendBuffer) {
-        match role {
-            Role::Server => frame.append(output),
-            Role::Client => {
+    fn prepared_frame(&mut self, frame: &PreparedFrame, output: &mut SendBuffer) {
+        match self.masks.as_deref_mut() {
+            None => frame.append(output),
+            Some(masks) => {
                 let FrameHeader {
                     opcode, fin, rsv, ..
                 } = frame.header;
-                self.masked_frame(opcode, fin, rsv, &frame.payload, output);
+                append_masked_frame(masks, opcode, fin, rsv, &frame.payload, output);
             }
         }
     }
@@ -291,7 +297,6 @@ impl Sender {
     /// Writes the header of a payload that was appended behind the room for it.
     fn finish_frame(
         &mut self,
-        role: Role,
         opcode: Opcode,
         fin: bool,
         rsv: Rsv,
@@ -305,7 +310,7 @@ impl Sender {
             fin,
             rsv,
             opcode,
-            mask: self.next_mask(role),
+            mask: self.masks.as_mut().map(|masks| masks.next_key()),
             payload_len: payload_len as u64,
         };
         if let Some(key) = header.mask {
@@ -317,26 +322,10 @@ impl Sender {
         output.truncate(start + header_len + payload_len);
     }
 
-    /// 5.1: "a client MUST mask all frames that it sends", "A server MUST NOT mask any frames".
     #[inline]
-    fn next_mask(&mut self, role: Role) -> Option<MaskingKey> {
-        match role {
-            Role::Client => Some(next_key(self.masks.as_deref_mut())),
-            Role::Server => None,
-        }
-    }
-
-    #[inline]
-    fn frame(
-        &mut self,
-        role: Role,
-        opcode: Opcode,
-        fin: bool,
-        payload: &[u8],
-        output: &mut SendBuffer,
-    ) {
-        match role {
-            Role::Server => {
+    fn frame(&mut self, opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuffer) {
+        match self.masks.as_deref_mut() {
+            None => {
                 let header = FrameHeader {
                     fin,
                     rsv: Rsv::NONE,
@@ -346,34 +335,8 @@ impl Sender {
                 };
                 append_frame(header, payload, output);
             }
-            Role::Client => self.masked_frame(opcode, fin, Rsv::NONE, payload, output),
+            Some(masks) => append_masked_frame(masks, opcode, fin, Rsv::NONE, payload, output),
         }
-    }
-
-    /// Appends a frame of a client.
-    ///
-    /// A function of its own, so that a server's frames are not burdened with a generator of keys.
-    #[inline(never)]
-    fn masked_frame(
-        &mut self,
-        opcode: Opcode,
-        fin: bool,
-        rsv: Rsv,
-        payload: &[u8],
-        output: &mut SendBuffer,
-    ) {
-        let key = next_key(self.masks.as_deref_mut());
-        let header = FrameHeader {
-            fin,
-            rsv,
-            opcode,
-            mask: Some(key),
-            payload_len: payload.len() as u64,
-        };
-        let output = output.tail();
-        output.reserve(FrameHeader::STORED_LEN + payload.len());
-        header.encode(output);
-        mask_into(output, payload, key);
     }
 }
 
@@ -384,6 +347,32 @@ fn append_frame(header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
     output.reserve(FrameHeader::STORED_LEN + payload.len());
     header.encode(output);
     output.extend_from_slice(payload);
+}
+
+/// Appends a frame of a client.
+///
+/// A function of its own, so that a server's frames are not burdened with a generator of keys.
+#[inline(never)]
+fn append_masked_frame(
+    masks: &mut dyn MaskSource,
+    opcode: Opcode,
+    fin: bool,
+    rsv: Rsv,
+    payload: &[u8],
+    output: &mut SendBuffer,
+) {
+    let key = masks.next_key();
+    let header = FrameHeader {
+        fin,
+        rsv,
+        opcode,
+        mask: Some(key),
+        payload_len: payload.len() as u64,
+    };
+    let output = output.tail();
+    output.reserve(FrameHeader::STORED_LEN + payload.len());
+    header.encode(output);
+    mask_into(output, payload, key);
 }
 
 /// Appends room for any header, for a payload whose length is not known before it is there, and

@@ -13,7 +13,9 @@ use super::head::ResponseHead;
 use super::headers::{Field, Headers};
 use super::key::{accept_key, encode_nonce};
 use super::request::ClientRequest;
-use crate::connection::{Config, Connection, RecvBuffer, Role, SendBuffer};
+#[cfg(feature = "os-rng")]
+use crate::connection::ThreadMasks;
+use crate::connection::{Config, Connection, MaskSource, RecvBuffer, SendBuffer};
 use crate::error::HandshakeError;
 use crate::extension::{Extension, Extensions, parse_offers};
 
@@ -32,7 +34,7 @@ pub struct ClientHandshake {
 impl ClientHandshake {
     /// Appends the request to `output`.
     ///
-    /// `nonce` must be random, and new for each connection (4.1 item 7): `rand::random()` does.
+    /// `nonce` must be random, and new for each connection (4.1 item 7): that of `rand::random()` is.
     pub fn start(
         request: &ClientRequest,
         config: Arc<Config>,
@@ -174,9 +176,15 @@ pub struct UpgradeResponse {
 }
 
 impl UpgradeResponse {
-    /// Opens the connection.
+    /// Opens the connection, whose masking keys come from the thread's cryptographic generator.
+    #[cfg(feature = "os-rng")]
     pub fn into_connection(self) -> Connection {
-        let mut connection = Connection::new(Role::Client, self.config);
+        self.into_connection_with(Box::new(ThreadMasks))
+    }
+
+    /// Opens the connection, whose masking keys come from a source of the caller's own.
+    pub fn into_connection_with(self, masks: Box<dyn MaskSource>) -> Connection {
+        let mut connection = Connection::client(masks, self.config);
         connection.set_extension(self.extension);
         connection
     }

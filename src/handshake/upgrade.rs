@@ -18,7 +18,7 @@ use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
 use super::response::{Response, WithBody};
 use super::target::resource_name_of;
-use crate::connection::{Config, Connection, Role, SendBuffer};
+use crate::connection::{Config, Connection, SendBuffer};
 use crate::error::{HandshakeError, SendError};
 #[cfg(feature = "deflate")]
 use crate::extension::DeflateConfig;
@@ -344,7 +344,7 @@ impl Agreement<'_> {
 
     /// Opens the connection.
     pub(super) fn into_connection(self, config: Arc<Config>) -> Connection {
-        let mut connection = Connection::new(Role::Server, config);
+        let mut connection = Connection::server(config);
         connection.set_extension(self.extension);
         connection
     }

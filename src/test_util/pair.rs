@@ -59,8 +59,8 @@ impl Pair {
     pub fn new(config: &Config) -> Self {
         let config = Arc::new(config.clone());
         Self::of(
-            Connection::new(Role::Client, Arc::clone(&config)),
-            Connection::new(Role::Server, config),
+            Connection::client(Box::new(CountingMasks::default()), Arc::clone(&config)),
+            Connection::server(config),
         )
     }
 
@@ -89,7 +89,10 @@ impl Pair {
         let server = upgrade.accept(acceptance, config, &mut to_client)?;
         let mut received = RecvBuffer::from(&to_client.to_vec()[..]);
         match client.receive(&mut received)? {
-            Some(response) => Ok(Self::of(response.into_connection(), server)),
+            Some(response) => {
+                let masks = Box::new(CountingMasks::default());
+                Ok(Self::of(response.into_connection_with(masks), server))
+            }
             // Nor is half an answer ever written.
             None => Err(HandshakeError::EndOfStream.into()),
         }

@@ -9,6 +9,7 @@ use crate::error::ProtocolError;
 use crate::frame::CloseCode;
 #[cfg(feature = "deflate")]
 use crate::handshake::{Acceptance, ClientRequest, DeflateConfig};
+use crate::test_util::CountingMasks;
 #[cfg(feature = "deflate")]
 use crate::test_util::Pair;
 
@@ -62,7 +63,11 @@ impl IllegalFrames {
         {
             return connection;
         }
-        Connection::new(self.victim, self.config().into())
+        let config = self.config().into();
+        match self.victim {
+            Role::Client => Connection::client(Box::new(CountingMasks::default()), config),
+            Role::Server => Connection::server(config),
+        }
     }
 }
 
