@@ -23,8 +23,6 @@ use crate::message::Message;
 /// Receiving answers Pings and the Close, sends keepalive Pings, keeps deadlines, and writes what
 /// the [`Writer`](super::Writer) has queued, also where the writer stalls or was dropped.
 #[doc(alias("SplitStream", "WebSocketRead"))]
-/// the [`Writer`](crate::asynchronous::Writer) has queued, also where the writer stalls or was
-/// dropped.
 pub struct Reader<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) input: Input,
@@ -51,8 +49,6 @@ impl<T: Transport> Reader<T> {
     ///
     /// Reply to it with [`Writer::feed`](super::Writer::feed): what is queued leaves before the
     /// reader waits.
-    /// Reply to it with [`Writer::feed`](crate::asynchronous::Writer::feed): what is queued leaves
-    /// before the reader waits.
     ///
     /// # Errors
     ///
