@@ -13,7 +13,7 @@
 //! | smol, async-std, another runtime | `futures_io`, or a `Transport` of `asynchronous` |
 //! | a thread per connection | `blocking`: `accept`, `connect` |
 //! | an event loop, or a transport of your own | [`handshake`], then [`Connection`] with [`RecvBuffer`] and [`SendBuffer`] |
-//! | another HTTP server that has upgraded a request | `handshake::Request::from_http`, or [`handshake::accept_key`] and [`Connection::new`] |
+//! | another HTTP server that has upgraded a request | `handshake::Request::from_http`, or [`handshake::accept_key`] and `Connection::new` |
 //! | tests of any of these | `test_util` |
 //! | bytes of frames | [`frame::FrameHeader`], [`frame::mask()`] |
 //!
