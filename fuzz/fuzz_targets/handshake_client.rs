@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
         request = request.deflate(deflate);
     }
     let mut bytes = Vec::new();
-    push_answer(&mut script, &mut bytes);
+    script.push_head(&mut bytes, &ANSWER, &PIECES);
 
     let (whole, rest) = receive(&request, &config, &bytes, Splits::WHOLE);
     let (pieces, rest_of_pieces) = receive(&request, &config, &bytes, splits);
@@ -182,29 +182,6 @@ fn judge_error(config: &Config, head: &[u8], error: &HandshakeError) {
         let naive = Head::parse(head).expect("a head that was taken");
         assert!(refused.headers.len() == naive.lines.len());
     }
-}
-
-/// Appends an answer: the rest of the script as it is, or made of pieces, most of them legal.
-fn push_answer(script: &mut Script<'_>, bytes: &mut Vec<u8>) {
-    if script.flag() {
-        bytes.extend_from_slice(script.rest());
-        return;
-    }
-    for options in ANSWER {
-        let choice = script.byte();
-        match options.get(usize::from(choice)) {
-            Some(piece) => bytes.extend_from_slice(piece),
-            None => bytes.extend_from_slice(script.string(24)),
-        }
-    }
-    while !script.is_at_end() && bytes.len() < 4096 {
-        let choice = script.byte();
-        match PIECES.get(usize::from(choice)) {
-            Some(piece) => bytes.extend_from_slice(piece),
-            None => bytes.push(choice),
-        }
-    }
-    bytes.extend_from_slice(b"\r\n\r\nbehind");
 }
 
 /// The accept key of [`KEY`] stands in the first option.

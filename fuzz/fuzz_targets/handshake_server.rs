@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
         deflate: deflate(&mut script),
     };
     let mut bytes = Vec::new();
-    push_request(&mut script, &mut bytes);
+    script.push_head(&mut bytes, &REQUEST, &PIECES);
 
     let (whole, rest) = receive(&config, &bytes, Splits::WHOLE);
     let (pieces, rest_of_pieces) = receive(&config, &bytes, splits);
@@ -343,30 +343,6 @@ fn judge_refusal(answer: &[u8], status: u16, without_body: bool) -> Head<'_> {
     }
     no_stray_line_ends(&answer[..answer.len() - body.len()]);
     head
-}
-
-/// Appends a request: the rest of the script as it is, or made of pieces, most of them legal.
-fn push_request(script: &mut Script<'_>, bytes: &mut Vec<u8>) {
-    if script.flag() {
-        bytes.extend_from_slice(script.rest());
-        return;
-    }
-    // One byte changes each of the lines that a request must have; none is the example of section 1.3.
-    for options in REQUEST {
-        let choice = script.byte();
-        match options.get(usize::from(choice)) {
-            Some(piece) => bytes.extend_from_slice(piece),
-            None => bytes.extend_from_slice(script.string(24)),
-        }
-    }
-    while !script.is_at_end() && bytes.len() < 4096 {
-        let choice = script.byte();
-        match PIECES.get(usize::from(choice)) {
-            Some(piece) => bytes.extend_from_slice(piece),
-            None => bytes.push(choice),
-        }
-    }
-    bytes.extend_from_slice(b"\r\n\r\nbehind");
 }
 
 const REQUEST: [&[&[u8]]; 7] = [

@@ -77,6 +77,30 @@ impl<'a> Script<'a> {
             next: 0,
         }
     }
+
+    /// Appends the head of a message: the rest of the script as it is, or made of pieces, most of
+    /// them legal. One byte changes each of the `lines` that it must have.
+    pub fn push_head(&mut self, bytes: &mut Vec<u8>, lines: &[&[&[u8]]], pieces: &[&[u8]]) {
+        if self.flag() {
+            bytes.extend_from_slice(self.rest());
+            return;
+        }
+        for options in lines {
+            let choice = self.byte();
+            match options.get(usize::from(choice)) {
+                Some(piece) => bytes.extend_from_slice(piece),
+                None => bytes.extend_from_slice(self.string(24)),
+            }
+        }
+        while !self.is_at_end() && bytes.len() < 4096 {
+            let choice = self.byte();
+            match pieces.get(usize::from(choice)) {
+                Some(piece) => bytes.extend_from_slice(piece),
+                None => bytes.push(choice),
+            }
+        }
+        bytes.extend_from_slice(b"\r\n\r\nbehind");
+    }
 }
 
 /// How bytes are split into chunks, and between which chunks a buffer changes hands: a pattern that
