@@ -126,6 +126,27 @@ fn frames_are_traced_without_their_payloads() {
 }
 
 #[test]
+fn a_fragment_is_traced_as_what_it_is() {
+    let lines = Lines::new(Level::TRACE).during(|| {
+        let mut server = Endpoint::new(Role::Server);
+        for fin in [false, true] {
+            let kind = framewright::MessageKind::Text;
+            let Endpoint {
+                connection, output, ..
+            } = &mut server;
+            connection.send_fragment(kind, b"a", fin, output).unwrap();
+        }
+    });
+    assert_eq!(
+        lines[1..],
+        [
+            "TRACE in span sent opcode=Text fin=false payload_len=1 buffered=3",
+            "TRACE in span sent opcode=Continuation fin=true payload_len=1 buffered=6",
+        ]
+    );
+}
+
+#[test]
 fn a_broken_rule_is_told_once() {
     let lines = Lines::new(Level::DEBUG).during(|| {
         let mut server = Endpoint::new(Role::Server);

@@ -144,8 +144,9 @@ impl Connection {
     ) -> Result<(), SendError> {
         self.require_open()?;
         let frame = SentFrame {
+            opcode: self.sender.next_opcode(kind),
             fin,
-            ..SentFrame::whole(kind, payload.len())
+            payload_len: payload.len(),
         };
         self.observed(frame, output, |this, output| {
             let encoding = Encoding {

@@ -1,9 +1,9 @@
 //! An open WebSocket connection, without a stream under it.
 //!
-//! The public face: commands in, events out, replies and the closing handshake in between. It
-//! holds state and no payload; the bytes are in a [`RecvBuffer`] and a [`SendBuffer`] that the
-//! caller owns. It performs no I/O, reads no clock and spawns nothing. Header bits are
-//! `frame::header`'s, rules for received frames `receiver`'s, the writing of frames `sender`'s.
+//! The public face: events out, and what is due when; what a program sends is in `commands`, how it
+//! ends in `closing`. It holds state and no payload; the bytes are in a [`RecvBuffer`] and a
+//! [`SendBuffer`] that the caller owns. It performs no I/O, reads no clock and spawns nothing. Header
+//! bits are `frame::header`'s, rules for received frames `receiver`'s, the writing of frames `sender`'s.
 //!
 //! RFC 6455, sections 5 to 7.
 

@@ -27,7 +27,8 @@ pub struct Counters {
 
 /// What has passed in one direction.
 ///
-/// A fragmented message counts, with all its frames, once it is whole.
+/// A fragmented message counts once it is whole. So do the frames of one that is received, and, unless
+/// it comes in chunks, its bytes; what is sent counts frame by frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {

@@ -87,6 +87,14 @@ impl Sender {
         }
     }
 
+    /// Returns the opcode of the next frame of a message of `kind` (5.4).
+    pub(super) const fn next_opcode(&self, kind: MessageKind) -> Opcode {
+        match self.unfinished {
+            Some(_) => Opcode::Continuation,
+            None => opcode_of(kind),
+        }
+    }
+
     /// Sends a whole message as it is.
     #[inline]
     pub(super) fn plain_message(
