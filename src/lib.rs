@@ -108,6 +108,7 @@
 //! - `http`: conversions from and to the types of the `http` crate.
 //! - `hyper`: upgrades of requests that hyper received; `http2`: also in HTTP/2, RFC 8441.
 //! - `axum`: an extractor.
+//! - `tracing`: handshakes, closes and frames as events, without their payloads.
 //! - `test-util`: what the tests of a program need, `test_util`.
 //!
 //! Without features there is the core alone.
