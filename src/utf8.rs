@@ -59,6 +59,17 @@ impl Utf8Validator {
         Ok(())
     }
 
+    /// Takes the next piece, which somebody saw to be ASCII.
+    #[inline]
+    pub(crate) const fn feed_ascii(&self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        // No character goes on with a byte of ASCII.
+        if self.is_complete() || piece.is_empty() {
+            Ok(())
+        } else {
+            Err(InvalidUtf8)
+        }
+    }
+
     /// Whether the text so far ends with a whole character.
     #[inline]
     pub(crate) const fn is_complete(&self) -> bool {

@@ -13,7 +13,7 @@ use bytes::buf::{BufMut, Limit};
 use super::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Step;
-use crate::frame::{MaskingKey, mask};
+use crate::frame::{MaskingKey, mask, mask_and_look};
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
 
@@ -86,16 +86,17 @@ impl Assembler {
         self.fragments = self.fragments.saturating_add(1);
     }
 
-    /// Validates a piece of the message that is not kept here, because it is whole or a chunk.
+    /// Unmasks a piece of the message that is not kept here, because it is whole or a chunk, and
+    /// validates it.
     #[inline]
-    pub(super) fn validate(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
-        match self.kind {
-            Some(MessageKind::Text) => self
-                .utf8
-                .feed(piece)
-                .map_err(|_| ProtocolError::TextNotUtf8),
-            Some(MessageKind::Binary) | None => Ok(()),
-        }
+    pub(super) fn process_elsewhere(
+        &mut self,
+        piece: &mut [u8],
+        key: Option<MaskingKey>,
+        offset: usize,
+    ) -> Result<(), ProtocolError> {
+        let is_text = self.kind == Some(MessageKind::Text);
+        process(piece, key, offset, is_text.then_some(&mut self.utf8))
     }
 
     /// Appends bytes as they came.
@@ -168,14 +169,7 @@ impl Assembler {
         let is_text = self.kind == Some(MessageKind::Text);
         // A block is validated while it is in the nearest cache.
         for block in arrived.chunks_mut(BLOCK_LEN) {
-            if let Some(key) = key {
-                mask(block, key, offset);
-            }
-            if is_text {
-                self.utf8
-                    .feed(block)
-                    .map_err(|_| ProtocolError::TextNotUtf8)?;
-            }
+            process(block, key, offset, is_text.then_some(&mut self.utf8))?;
         }
         self.processed = self.filled;
         Ok(len)
@@ -317,6 +311,29 @@ impl Assembler {
     pub(super) const fn whole(&self) -> &Bytes {
         &self.whole
     }
+}
+
+/// Unmasks a piece, and validates it if it is of a text: as ASCII, where the masker saw no more.
+#[inline]
+fn process(
+    piece: &mut [u8],
+    key: Option<MaskingKey>,
+    offset: usize,
+    text: Option<&mut Utf8Validator>,
+) -> Result<(), ProtocolError> {
+    let Some(utf8) = text else {
+        if let Some(key) = key {
+            mask(piece, key, offset);
+        }
+        return Ok(());
+    };
+    let is_ascii = key.is_some_and(|key| mask_and_look(piece, key, offset));
+    let judged = if is_ascii {
+        utf8.feed_ascii(piece)
+    } else {
+        utf8.feed(piece)
+    };
+    judged.map_err(|_| ProtocolError::TextNotUtf8)
 }
 
 /// A first read into a message may be this long: little for the beginning of a long message that is

@@ -8,7 +8,7 @@ use super::{Decoding, FrameInFlight, Located, Place, RecvBuffer, What};
 use crate::connection::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Last;
-use crate::frame::{FrameHeader, MaskingKey, Opcode, mask};
+use crate::frame::{FrameHeader, MaskingKey, Opcode, mask, mask_and_look};
 use crate::message::MessageKind;
 use crate::utf8::is_utf8;
 
@@ -32,13 +32,16 @@ impl RecvBuffer {
         else {
             return Ok(false);
         };
-        unmask(payload, header.mask, 0);
         let what = if header.opcode == Opcode::Text {
-            if !is_utf8(payload) {
+            let is_ascii = header
+                .mask
+                .is_some_and(|key| mask_and_look(payload, key, 0));
+            if !is_ascii && !is_utf8(payload) {
                 return Err(ProtocolError::TextNotUtf8);
             }
             What::Text
         } else {
+            unmask(payload, header.mask, 0);
             What::Binary
         };
         self.head += header_len;
@@ -73,9 +76,12 @@ impl RecvBuffer {
         let available = usize::try_from(header.payload_len).map_or(there, |len| len.min(there));
         let received = usize::try_from(frame.received).map_or(available, |len| len.min(available));
         let fresh = &mut self.window[self.head + received..self.head + available];
-        unmask(fresh, header.mask, frame.received);
-        if !header.opcode.is_control() {
-            self.assembler.validate(fresh)?;
+        let offset = key_offset(frame.received);
+        if header.opcode.is_control() {
+            unmask(fresh, header.mask, offset);
+        } else {
+            self.assembler
+                .process_elsewhere(fresh, header.mask, offset)?;
         }
         frame.received = available as u64;
         if frame.received < header.payload_len {
@@ -137,8 +143,8 @@ impl RecvBuffer {
             return Ok(false);
         }
         let fresh = &mut self.window[self.head..self.head + len];
-        unmask(fresh, header.mask, frame.received);
-        self.assembler.validate(fresh)?;
+        self.assembler
+            .process_elsewhere(fresh, header.mask, key_offset(frame.received))?;
         frame.received += len as u64;
         let whole = frame.received >= header.payload_len;
         self.frame = (!whole).then_some(*frame);
@@ -171,7 +177,7 @@ impl RecvBuffer {
         let waiting = usize::try_from(frame.unmasked.saturating_sub(frame.received))
             .map_or(available, |len| len.min(available));
         let fresh = &mut self.window[self.head + waiting..self.head + available];
-        unmask(fresh, header.mask, frame.unmasked);
+        unmask(fresh, header.mask, key_offset(frame.unmasked));
         frame.unmasked = frame.received + available as u64;
         let end = self.head + available;
         // An empty fragment changes nothing; between frames the decoder has yielded all it can.
@@ -229,9 +235,9 @@ impl RecvBuffer {
 }
 
 #[inline]
-fn unmask(fresh: &mut [u8], key: Option<MaskingKey>, received: u64) {
+fn unmask(fresh: &mut [u8], key: Option<MaskingKey>, offset: usize) {
     if let Some(key) = key {
-        mask(fresh, key, key_offset(received));
+        mask(fresh, key, offset);
     }
 }
 

@@ -62,6 +62,27 @@ pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
     }
 }
 
+/// Masks or unmasks `payload` in place, and returns whether the outcome is ASCII.
+///
+/// It costs next to nothing while the bytes are in registers; to read them back would wait until they
+/// are written. Unchecked conversions rely on a `true`.
+#[inline]
+pub(crate) fn mask_and_look(payload: &mut [u8], key: MaskingKey, offset: usize) -> bool {
+    let key = turned(doubled(key.0), offset);
+    if payload.len() <= SHORT_LEN {
+        portable::mask_short(payload, key)
+    } else {
+        #[cfg(target_arch = "x86_64")]
+        {
+            x86_64::mask_and_look(payload, key)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            portable::mask_long(payload, key)
+        }
+    }
+}
+
 /// Appends `payload` to `output`, masked.
 #[inline]
 pub fn mask_into(output: &mut Vec<u8>, payload: &[u8], key: MaskingKey) {
@@ -87,11 +108,12 @@ mod tests {
         }
     }
 
-    /// Compares masking in place with the letter, for every offset and alignment.
+    /// Compares masking in place with the letter, for every offset and alignment, and what it says of
+    /// ASCII.
     pub(super) fn compare_in_place(
         name: &str,
         lens: impl IntoIterator<Item = usize>,
-        mask: impl Fn(&mut [u8], u64),
+        mask: impl Fn(&mut [u8], u64) -> bool,
     ) {
         for len in lens {
             let source = bytes(len + 128);
@@ -101,13 +123,31 @@ mod tests {
                     let mut letter = source.clone();
                     mask_by_the_letter(&mut letter[range.clone()], KEY, offset);
                     let mut ours = source.clone();
-                    mask(&mut ours[range], turned(doubled(KEY), offset));
+                    let is_ascii = mask(&mut ours[range.clone()], turned(doubled(KEY), offset));
                     assert!(
                         ours == letter,
                         "{name}: {len} bytes, offset {offset}, at {alignment}"
                     );
+                    assert_eq!(is_ascii, letter[range].is_ascii(), "{name}: {len} bytes");
                 }
             }
+            find_a_byte(name, len, &mask);
+        }
+    }
+
+    /// Has ASCII come out, and ASCII but for one byte, at every place where that may be.
+    fn find_a_byte(name: &str, len: usize, mask: &impl Fn(&mut [u8], u64) -> bool) {
+        let mut text: Vec<u8> = bytes(len).iter().map(|byte| byte & 0x7f).collect();
+        mask_by_the_letter(&mut text, KEY, 0);
+        let says_ascii = |text: &[u8]| mask(&mut text.to_vec(), doubled(KEY));
+        assert!(says_ascii(&text), "{name}: {len} bytes of ASCII");
+        for place in 0..len {
+            text[place] ^= 0x80;
+            assert!(
+                !says_ascii(&text),
+                "{name}: {len} bytes, not ASCII at {place}"
+            );
+            text[place] ^= 0x80;
         }
     }
 
@@ -148,9 +188,16 @@ mod tests {
     #[test]
     fn every_length_offset_and_alignment_agrees_with_the_rfc() {
         for offset in 0..4 {
-            compare_in_place("mask", (0..=257).chain(long_lens()), |payload, key| {
+            let key = |key| {
                 let [a, b, c, d, ..] = turned(key, 4 - offset).to_le_bytes();
-                mask(payload, MaskingKey::new([a, b, c, d]), offset);
+                MaskingKey::new([a, b, c, d])
+            };
+            compare_in_place("mask", (0..=257).chain(long_lens()), |payload, turned| {
+                mask(payload, key(turned), offset);
+                payload.is_ascii()
+            });
+            compare_in_place("look", (0..=257).chain(long_lens()), |payload, turned| {
+                mask_and_look(payload, key(turned), offset)
             });
         }
         compare_appending(

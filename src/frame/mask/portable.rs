@@ -3,19 +3,24 @@
 //! Words that overlap at the end of the payload, so that no length needs a loop over single bytes,
 //! in blocks that the compiler turns into the vectors of the target, NEON among them. Safe
 //! throughout, and what the other kernels are compared with.
+//!
+//! What masks in place also says whether the outcome is ASCII.
 
 /// Masks at most [`SHORT_LEN`] bytes.
 #[inline]
-pub(super) fn mask_short(payload: &mut [u8], key: u64) {
+pub(super) fn mask_short(payload: &mut [u8], key: u64) -> bool {
     debug_assert!(payload.len() <= SHORT_LEN);
     match payload.len() {
         17.. => mask_ends::<16>(payload, key),
         8.. => mask_ends::<8>(payload, key),
         4.. => mask_ends::<4>(payload, key),
         0.. => {
+            let mut seen = [0];
             for (byte, key) in payload.iter_mut().zip(key.to_le_bytes()) {
                 *byte ^= key;
+                seen = either(seen, [*byte]);
             }
+            is_ascii(seen)
         }
     }
 }
@@ -38,18 +43,21 @@ pub(super) fn append_short(output: &mut Vec<u8>, payload: &[u8], key: u64) {
 
 /// Masks more than [`SHORT_LEN`] bytes.
 #[cfg_attr(target_arch = "x86_64", cold)]
-pub(super) fn mask_long(payload: &mut [u8], key: u64) {
+pub(super) fn mask_long(payload: &mut [u8], key: u64) -> bool {
     let Some(last) = payload.last_chunk::<BLOCK_LEN>() else {
         return mask_ends::<{ BLOCK_LEN / 2 }>(payload, key);
     };
     // Read before anything is written, and written last: it overlaps the whole blocks.
     let last = masked(*last, turned(key, payload.len()));
+    let mut seen = last;
     for block in payload.as_chunks_mut::<BLOCK_LEN>().0 {
         *block = masked(*block, key);
+        seen = either(seen, *block);
     }
     if let Some(bytes) = payload.last_chunk_mut() {
         *bytes = last;
     }
+    is_ascii(seen)
 }
 
 /// Appends more than [`SHORT_LEN`] bytes, masked, in one pass.
@@ -69,9 +77,9 @@ pub(super) fn append_long(output: &mut Vec<u8>, payload: &[u8], key: u64) {
 
 /// Masks between `N` and `2 * N` bytes.
 #[inline]
-fn mask_ends<const N: usize>(payload: &mut [u8], key: u64) {
+fn mask_ends<const N: usize>(payload: &mut [u8], key: u64) -> bool {
     let Some((first, last)) = ends::<N>(payload, key) else {
-        return;
+        return false;
     };
     if let Some(bytes) = payload.first_chunk_mut() {
         *bytes = first;
@@ -79,6 +87,7 @@ fn mask_ends<const N: usize>(payload: &mut [u8], key: u64) {
     if let Some(bytes) = payload.last_chunk_mut() {
         *bytes = last;
     }
+    is_ascii(either(first, last))
 }
 
 /// Appends between `N` and `2 * N` bytes, masked.
@@ -119,6 +128,26 @@ fn masked<const N: usize>(mut block: [u8; N], key: u64) -> [u8; N] {
         *byte ^= key;
     }
     block
+}
+
+/// Returns the bits that are in either of two blocks, byte by byte.
+#[inline]
+fn either<const N: usize>(mut block: [u8; N], other: [u8; N]) -> [u8; N] {
+    for (byte, other) in block.iter_mut().zip(other) {
+        *byte |= other;
+    }
+    block
+}
+
+/// Whether no byte of a block has its highest bit, without a branch.
+#[inline]
+fn is_ascii<const N: usize>(block: [u8; N]) -> bool {
+    let (words, rest) = block.as_chunks();
+    let words = words
+        .iter()
+        .fold(0, |all, word| all | u64::from_le_bytes(*word));
+    let rest = rest.iter().fold(0, |all, byte| all | byte);
+    (words | u64::from(rest)) & u64::from_le_bytes([0b1000_0000; 8]) == 0
 }
 
 /// Returns the four bytes of a key twice, the first one lowest.

@@ -1,13 +1,16 @@
 //! Masking with the vectors of x86-64: AVX-512 or AVX2, whichever the machine has.
 //!
 //! One kernel over pointers to two slices of one length, which may be the same slice, for vectors of
-//! either width. It knows nothing of frames.
+//! either width. Where it is to look, it also says whether the outcome is ASCII, because every byte
+//! passes through a vector, where one instruction sees many. It knows nothing of frames.
 
 #![allow(unsafe_code, reason = "vectors are read and written through pointers")]
 
 use core::arch::x86_64::{
-    __m256i, __m512i, _mm256_loadu_si256, _mm256_set1_epi64x, _mm256_storeu_si256,
-    _mm256_xor_si256, _mm512_loadu_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_xor_si512,
+    __m256i, __m512i, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256,
+    _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_xor_si256, _mm512_loadu_si512, _mm512_or_si512,
+    _mm512_set1_epi8, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
+    _mm512_xor_si512,
 };
 use core::sync::atomic::{AtomicPtr, Ordering};
 use core::{mem, ptr, slice};
@@ -18,21 +21,28 @@ use super::portable::{SHORT_LEN, mask_long, turned};
 #[inline]
 pub(super) fn mask(payload: &mut [u8], key: u64) {
     // SAFETY: the kernel is for this machine.
-    unsafe { mask_with(kernel(), payload, key) }
+    unsafe { mask_with(kernel::<false>(), payload, key) };
+}
+
+/// Masks more than [`SHORT_LEN`] bytes in place, and returns whether the outcome is ASCII.
+#[inline]
+pub(super) fn mask_and_look(payload: &mut [u8], key: u64) -> bool {
+    // SAFETY: the kernel is for this machine.
+    unsafe { mask_with(kernel::<true>(), payload, key) }
 }
 
 /// Appends more than [`SHORT_LEN`] bytes, masked, in one pass.
 #[inline]
 pub(super) fn append(output: &mut Vec<u8>, payload: &[u8], key: u64) {
     // SAFETY: the kernel is for this machine.
-    unsafe { append_with(kernel(), output, payload, key) }
+    unsafe { append_with(kernel::<false>(), output, payload, key) }
 }
 
 /// # Safety
 ///
 /// The machine has the vectors of `kernel`.
 #[inline]
-unsafe fn mask_with(kernel: Kernel, payload: &mut [u8], key: u64) {
+unsafe fn mask_with(kernel: Kernel, payload: &mut [u8], key: u64) -> bool {
     assert!(
         payload.len() > SHORT_LEN,
         "the shorter ones are `mask_short`'s"
@@ -60,23 +70,30 @@ unsafe fn append_with(kernel: Kernel, output: &mut Vec<u8>, payload: &[u8], key:
     }
 }
 
-/// Masks `len` bytes, more than [`SHORT_LEN`], from one place to another.
+/// Masks `len` bytes, more than [`SHORT_LEN`], from one place to another, and returns whether the
+/// outcome is known to be ASCII, which it never is to a kernel that does not look.
 ///
 /// # Safety
 ///
 /// The machine has the vectors of the kernel. The first pointer is valid for reads of `len` bytes and
 /// the second for writes; they are equal or what they point to does not overlap.
-type Kernel = unsafe fn(*const u8, *mut u8, usize, u64);
+type Kernel = unsafe fn(*const u8, *mut u8, usize, u64) -> bool;
 
 /// Returns the best kernel for this machine, which is one load.
 #[inline]
-fn kernel() -> Kernel {
-    let kernel = KERNEL.load(Ordering::Relaxed);
+fn kernel<const LOOK: bool>() -> Kernel {
+    let kernel = chosen(LOOK).load(Ordering::Relaxed);
     // SAFETY: nothing but kernels is ever stored there.
     unsafe { mem::transmute::<*mut (), Kernel>(kernel) }
 }
 
-static KERNEL: AtomicPtr<()> = AtomicPtr::new(find_out as *mut ());
+/// Returns the place of the kernel that was chosen.
+#[inline]
+const fn chosen(look: bool) -> &'static AtomicPtr<()> {
+    static PLAIN: AtomicPtr<()> = AtomicPtr::new(find_out::<false> as *mut ());
+    static LOOKING: AtomicPtr<()> = AtomicPtr::new(find_out::<true> as *mut ());
+    if look { &LOOKING } else { &PLAIN }
+}
 
 /// Finds out what the machine has, and does what the kernel for it does.
 ///
@@ -84,15 +101,20 @@ static KERNEL: AtomicPtr<()> = AtomicPtr::new(find_out as *mut ());
 ///
 /// As that of a [`Kernel`].
 #[cold]
-unsafe fn find_out(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn find_out<const LOOK: bool>(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u64,
+) -> bool {
     let kernel: Kernel = if is_x86_feature_detected!("avx512f") {
-        avx512
+        avx512::<LOOK>
     } else if is_x86_feature_detected!("avx2") {
-        avx2
+        avx2::<LOOK>
     } else {
         words
     };
-    KERNEL.store(kernel as *mut (), Ordering::Relaxed);
+    chosen(LOOK).store(kernel as *mut (), Ordering::Relaxed);
     // SAFETY: the machine has what the kernel needs; the rest is the caller's.
     unsafe { kernel(source, target, len, key) }
 }
@@ -103,17 +125,22 @@ unsafe fn find_out(source: *const u8, target: *mut u8, len: usize, key: u64) {
 ///
 /// As that of a [`Kernel`].
 #[target_feature(enable = "avx512f")]
-unsafe fn avx512(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn avx512<const LOOK: bool>(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u64,
+) -> bool {
     // SAFETY: the caller's; each branch has the bytes that it needs.
     unsafe {
         if len <= 64 {
-            two::<__m256i>(source, target, len, key);
+            two::<__m256i, LOOK>(source, target, len, key)
         } else if len <= 128 {
-            two::<__m512i>(source, target, len, key);
+            two::<__m512i, LOOK>(source, target, len, key)
         } else if len <= 256 {
-            four::<__m512i>(source, target, len, key);
+            four::<__m512i, LOOK>(source, target, len, key)
         } else {
-            many::<__m512i>(source, target, len, key);
+            many::<__m512i, LOOK>(source, target, len, key)
         }
     }
 }
@@ -124,15 +151,15 @@ unsafe fn avx512(source: *const u8, target: *mut u8, len: usize, key: u64) {
 ///
 /// As that of a [`Kernel`].
 #[target_feature(enable = "avx2")]
-unsafe fn avx2(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn avx2<const LOOK: bool>(source: *const u8, target: *mut u8, len: usize, key: u64) -> bool {
     // SAFETY: the caller's; each branch has the bytes that it needs.
     unsafe {
         if len <= 64 {
-            two::<__m256i>(source, target, len, key);
+            two::<__m256i, LOOK>(source, target, len, key)
         } else if len <= 128 {
-            four::<__m256i>(source, target, len, key);
+            four::<__m256i, LOOK>(source, target, len, key)
         } else {
-            many::<__m256i>(source, target, len, key);
+            many::<__m256i, LOOK>(source, target, len, key)
         }
     }
 }
@@ -142,7 +169,7 @@ unsafe fn avx2(source: *const u8, target: *mut u8, len: usize, key: u64) {
 /// # Safety
 ///
 /// As that of a [`Kernel`].
-unsafe fn words(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn words(source: *const u8, target: *mut u8, len: usize, key: u64) -> bool {
     // SAFETY: the caller's: the bytes are there, and after they were copied they are initialised.
     let payload = unsafe {
         if !ptr::eq(source, target) {
@@ -150,7 +177,7 @@ unsafe fn words(source: *const u8, target: *mut u8, len: usize, key: u64) {
         }
         slice::from_raw_parts_mut(target, len)
     };
-    mask_long(payload, key);
+    mask_long(payload, key)
 }
 
 /// Masks between one and two vectors, which overlap.
@@ -159,7 +186,12 @@ unsafe fn words(source: *const u8, target: *mut u8, len: usize, key: u64) {
 ///
 /// As that of a [`Kernel`].
 #[inline(always)]
-unsafe fn two<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn two<V: Vector, const LOOK: bool>(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u64,
+) -> bool {
     let last = len - V::LEN;
     // SAFETY: each access is to a vector that ends at `len` at the latest.
     unsafe {
@@ -168,6 +200,7 @@ unsafe fn two<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u6
         let back = V::load(source.add(last)).xor(V::splat(turned(key, len)));
         front.store(target);
         back.store(target.add(last));
+        LOOK && front.or(back).is_ascii()
     }
 }
 
@@ -177,7 +210,12 @@ unsafe fn two<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u6
 ///
 /// As that of a [`Kernel`].
 #[inline(always)]
-unsafe fn four<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn four<V: Vector, const LOOK: bool>(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u64,
+) -> bool {
     let places = [0, V::LEN, len - 2 * V::LEN, len - V::LEN];
     // SAFETY: each access is to a vector that ends at `len` at the latest.
     unsafe {
@@ -192,6 +230,7 @@ unsafe fn four<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u
         for (vector, place) in vectors.into_iter().zip(places) {
             vector.store(target.add(place));
         }
+        LOOK && or(vectors).is_ascii()
     }
 }
 
@@ -201,40 +240,49 @@ unsafe fn four<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u
 ///
 /// As that of a [`Kernel`].
 #[inline(always)]
-unsafe fn many<V: Vector>(source: *const u8, target: *mut u8, len: usize, key: u64) {
+unsafe fn many<V: Vector, const LOOK: bool>(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u64,
+) -> bool {
     let last = len - V::LEN;
     // SAFETY: each access is to a vector that ends at `len` at the latest.
     unsafe {
         // The ends are read before anything is written, and written last: they overlap the rest.
         let back = V::load(source.add(last)).xor(V::splat(turned(key, len)));
-        let done = if len < ALIGNED_LEN {
-            whole(source, target, 0, len, V::splat(key))
+        let (done, seen) = if len < ALIGNED_LEN {
+            whole::<V, LOOK>(source, target, 0, len, V::splat(key), back)
         } else {
             let front = V::load(source).xor(V::splat(key));
             let start = target.align_offset(V::LEN);
-            let done = whole(source, target, start, len, V::splat(turned(key, start)));
+            let key = V::splat(turned(key, start));
+            let outcome = whole::<V, LOOK>(source, target, start, len, key, front.or(back));
             front.store(target);
-            done
+            outcome
         };
         if done < len {
             back.store(target.add(last));
         }
+        LOOK && seen.is_ascii()
     }
 }
 
-/// Masks from `done` on as long as there is a whole vector, and returns where it ended.
+/// Masks from `done` on as long as there is a whole vector, and returns where it ended, and the bits
+/// that were `seen` in any vector.
 ///
 /// # Safety
 ///
 /// As that of a [`Kernel`].
 #[inline(always)]
-unsafe fn whole<V: Vector>(
+unsafe fn whole<V: Vector, const LOOK: bool>(
     source: *const u8,
     target: *mut u8,
     mut done: usize,
     len: usize,
     key: V,
-) -> usize {
+    mut seen: V,
+) -> (usize, V) {
     // SAFETY: each access is to a vector that ends at `len` at the latest.
     unsafe {
         while done + 4 * V::LEN <= len {
@@ -248,13 +296,31 @@ unsafe fn whole<V: Vector>(
                 vector.store(target.add(done));
                 done += V::LEN;
             }
+            if LOOK {
+                seen = seen.or(or(vectors));
+            }
         }
         while done + V::LEN <= len {
-            V::load(source.add(done)).xor(key).store(target.add(done));
+            let vector = V::load(source.add(done)).xor(key);
+            vector.store(target.add(done));
+            if LOOK {
+                seen = seen.or(vector);
+            }
             done += V::LEN;
         }
     }
-    done
+    (done, seen)
+}
+
+/// Returns the bits that are in any of four vectors.
+///
+/// # Safety
+///
+/// The machine has such vectors.
+#[inline(always)]
+unsafe fn or<V: Vector>([a, b, c, d]: [V; 4]) -> V {
+    // SAFETY: the caller's.
+    unsafe { a.or(b).or(c.or(d)) }
 }
 
 /// From here on it pays that no store crosses a line of the cache.
@@ -283,17 +349,29 @@ trait Vector: Copy {
 
     /// # Safety
     ///
+    /// The machine has such vectors.
+    unsafe fn or(self, other: Self) -> Self;
+
+    /// Whether no byte has its highest bit.
+    ///
+    /// # Safety
+    ///
+    /// The machine has such vectors.
+    unsafe fn is_ascii(self) -> bool;
+
+    /// # Safety
+    ///
     /// The machine has such vectors, and `target` is valid for writes of one.
     unsafe fn store(self, target: *mut u8);
 }
 
-/// Makes a vector of the processor's type and its four instructions.
+/// Makes a vector of the processor's type and its instructions.
 macro_rules! vector {
-    ($vector:ty, $splat:ident, $load:ident, $xor:ident, $store:ident) => {
+    ($vector:ty, $splat:ident, $load:ident, $xor:ident, $or:ident, $is_ascii:ident, $store:ident) => {
         impl Vector for $vector {
             const LEN: usize = size_of::<Self>();
 
-            // SAFETY: the caller's, as of all four. They are inlined into the kernels, where the
+            // SAFETY: the caller's, as of all six. They are inlined into the kernels, where the
             // compiler may use the instruction.
             #[inline(always)]
             unsafe fn splat(key: u64) -> Self {
@@ -317,6 +395,20 @@ macro_rules! vector {
 
             // SAFETY: the caller's.
             #[inline(always)]
+            unsafe fn or(self, other: Self) -> Self {
+                // SAFETY: the caller's.
+                unsafe { $or(self, other) }
+            }
+
+            // SAFETY: the caller's.
+            #[inline(always)]
+            unsafe fn is_ascii(self) -> bool {
+                // SAFETY: the caller's.
+                unsafe { $is_ascii(self) }
+            }
+
+            // SAFETY: the caller's.
+            #[inline(always)]
             unsafe fn store(self, target: *mut u8) {
                 // SAFETY: the caller's.
                 unsafe { $store(target.cast(), self) }
@@ -330,6 +422,8 @@ vector!(
     _mm256_set1_epi64x,
     _mm256_loadu_si256,
     _mm256_xor_si256,
+    _mm256_or_si256,
+    is_ascii_256,
     _mm256_storeu_si256
 );
 vector!(
@@ -337,47 +431,72 @@ vector!(
     _mm512_set1_epi64,
     _mm512_loadu_si512,
     _mm512_xor_si512,
+    _mm512_or_si512,
+    is_ascii_512,
     _mm512_storeu_si512
 );
+
+/// # Safety
+///
+/// The machine has AVX2.
+#[inline(always)]
+unsafe fn is_ascii_256(vector: __m256i) -> bool {
+    // SAFETY: the caller's.
+    unsafe { _mm256_movemask_epi8(vector) == 0 }
+}
+
+/// # Safety
+///
+/// The machine has AVX-512.
+#[inline(always)]
+unsafe fn is_ascii_512(vector: __m512i) -> bool {
+    // SAFETY: the caller's.
+    unsafe { _mm512_test_epi64_mask(vector, _mm512_set1_epi8(i8::MIN)) == 0 }
+}
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{compare_appending, compare_in_place, long_lens};
     use super::*;
 
-    /// Compares a kernel that the machine has the vectors for.
-    fn compare(name: &str, kernel: Kernel) {
+    /// Compares a kernel that the machine has the vectors for: one that looks, and one that does not.
+    fn compare(name: &str, looking: Kernel, plain: Kernel) {
         // SAFETY: the kernel is for this machine, by the caller's word.
         compare_in_place(name, long_lens(), |payload, key| unsafe {
-            mask_with(kernel, payload, key);
+            mask_with(looking, payload, key)
+        });
+        // SAFETY: likewise. What is not looked at is looked at here.
+        compare_in_place(name, long_lens(), |payload, key| unsafe {
+            mask_with(plain, payload, key);
+            payload.is_ascii()
         });
         // SAFETY: likewise.
         compare_appending(name, long_lens(), |output, payload, key| unsafe {
-            append_with(kernel, output, payload, key);
+            append_with(plain, output, payload, key);
         });
     }
 
     #[test]
     fn avx512_agrees_with_the_rfc() {
         if is_x86_feature_detected!("avx512f") {
-            compare("AVX-512", avx512);
+            compare("AVX-512", avx512::<true>, avx512::<false>);
         }
     }
 
     #[test]
     fn avx2_agrees_with_the_rfc() {
         if is_x86_feature_detected!("avx2") {
-            compare("AVX2", avx2);
+            compare("AVX2", avx2::<true>, avx2::<false>);
         }
     }
 
     #[test]
     fn words_behind_pointers_agree_with_the_rfc() {
-        compare("words", words);
+        compare("words", words, words);
     }
 
     #[test]
     fn the_first_call_finds_out() {
-        compare("find out", find_out);
+        compare("find out", find_out::<true>, find_out::<false>);
     }
 }
