@@ -137,14 +137,10 @@ impl Deadlines {
     /// Returns the next moment at which something is due.
     pub(super) fn next(&self, config: &Config, state: State) -> Option<Instant> {
         match state {
-            State::Open => [
-                self.pong_deadline(config),
-                self.ping_deadline(config),
+            State::Open => earlier(
+                earlier(self.ping_deadline(config), self.pong_deadline(config)),
                 self.idle_deadline(config),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
+            ),
             State::Closing | State::Closed => self.close,
         }
     }
@@ -162,14 +158,14 @@ impl Deadlines {
 
     /// A Ping is due when nothing was received, or the last Ping sent, for the interval.
     fn ping_deadline(&self, config: &Config) -> Option<Instant> {
-        let since_received = after(self.last_received, config.ping_interval);
+        let interval = config.ping_interval?;
+        let since_received = self.last_received?.checked_add(interval)?;
+        let Some(ping) = self.ping else {
+            return Some(since_received);
+        };
         // An interval of nothing would be a flood of Pings.
-        let interval = config.ping_interval.map(|each| each.max(LEAST_INTERVAL));
-        let since_ping = after(self.ping.map(|ping| ping.sent), interval);
-        match self.ping {
-            Some(_) => since_received.max(since_ping),
-            None => since_received,
-        }
+        let since_ping = ping.sent.checked_add(interval.max(LEAST_INTERVAL))?;
+        Some(since_received.max(since_ping))
     }
 
     fn pong_deadline(&self, config: &Config) -> Option<Instant> {
@@ -187,4 +183,13 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 /// Returns `start` plus `timeout`; `None`, which is never, where either is or the sum overflows.
 fn after(start: Option<Instant>, timeout: Option<Duration>) -> Option<Instant> {
     start?.checked_add(timeout?)
+}
+
+/// Returns the earlier of two moments, of which either may be never.
+#[inline]
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }

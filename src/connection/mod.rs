@@ -37,6 +37,8 @@ use recv_buffer::What;
 use sender::Sender;
 
 pub use config::{Config, Delivery};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use deadlines::earlier;
 pub use end::{End, EndCause, Initiator};
 pub use event::{Chunk, Event};
 pub use masks::MaskSource;

@@ -16,7 +16,9 @@ use super::pool::{Input, Output};
 use super::tasks::{Party, Tasks};
 use super::transport::{Timer, Transport};
 use crate::adapter::{Error, WRITTEN_LEN, is_data, is_due, write_patience};
-use crate::connection::{Compression, Connection, PreparedMessage, SendBuffer, State, Teardown};
+use crate::connection::{
+    Compression, Connection, PreparedMessage, SendBuffer, State, Teardown, earlier,
+};
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
@@ -521,10 +523,6 @@ impl<T: Transport> Driver<T> {
         }
         Poll::Ready(Ok(()))
     }
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    [one, other].into_iter().flatten().min()
 }
 
 /// With windows of 64 KiB that may be ten thousands of small messages.
