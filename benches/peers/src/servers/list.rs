@@ -1,5 +1,7 @@
 //! The list of the servers.
 
+#[cfg(feature = "uwebsockets")]
+use super::uwebsockets;
 use super::{Kind, Measured, Protocol, Server};
 use super::{
     broadcast, fastwebsockets, floor_epoll, floor_tokio, framewright_blocking, framewright_mio,
@@ -144,6 +146,16 @@ pub(crate) const SERVERS: &[Server] = &[
         measured: &[Measured::Echo, Measured::Handshake],
         run: tungstenite::serve,
     },
+    #[cfg(feature = "uwebsockets")]
+    Server {
+        name: "uwebsockets",
+        about: "uWebSockets, in C++: its example, its limit raised from 16 KiB",
+        package: "libuwebsockets-sys",
+        protocol: Protocol::WebSocket,
+        kind: Kind::Peer,
+        measured: &[Measured::Idle, Measured::Echo, Measured::Handshake],
+        run: uwebsockets::serve,
+    },
     Server {
         name: "yawc",
         about: "yawc over hyper's upgrade, its limit raised from 1 MiB",
@@ -224,6 +236,16 @@ pub(crate) const SERVERS: &[Server] = &[
         kind: Kind::Peer,
         measured: &[Measured::Broadcast],
         run: broadcast::tokio_websockets::serve,
+    },
+    #[cfg(feature = "uwebsockets")]
+    Server {
+        name: "uwebsockets-broadcast",
+        about: "uWebSockets, in C++: its publish, with its limit raised",
+        package: "libuwebsockets-sys",
+        protocol: Protocol::WebSocket,
+        kind: Kind::Peer,
+        measured: &[Measured::Broadcast],
+        run: uwebsockets::serve_broadcast,
     },
     Server {
         name: "yawc-broadcast",

@@ -23,6 +23,8 @@ mod threads;
 mod tokio_tungstenite;
 mod tokio_websockets;
 mod tungstenite;
+#[cfg(feature = "uwebsockets")]
+mod uwebsockets;
 mod yawc;
 
 use std::io;
