@@ -162,6 +162,9 @@ impl SendBuffer {
     /// Returns the vector to append to.
     #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve_exact(LEAST_LEN);
+        }
         &mut self.bytes
     }
 
@@ -265,6 +268,9 @@ impl<'a> Iterator for Chunks<'a> {
         }
     }
 }
+
+/// A buffer begins with room for a few short messages, so that they do not have it grow each time.
+const LEAST_LEN: usize = 512;
 
 /// A buffer up to this size is kept when it drains: what the adapters write at once, which is 64 KiB
 /// and the message that brought it there.

@@ -29,6 +29,8 @@ struct Shared<T: Transport> {
 struct State<T: Transport> {
     driver: Driver<T>,
     has_reader: bool,
+    /// Whether the reader was woken for what is queued, and has not looked since.
+    is_reader_woken: bool,
 }
 
 /// Splits a WebSocket.
@@ -42,6 +44,7 @@ pub(super) fn split<T: Transport>(
         state: Mutex::new(State {
             driver,
             has_reader: true,
+            is_reader_woken: false,
         }),
         tasks,
         writers: AtomicU64::new(1),
