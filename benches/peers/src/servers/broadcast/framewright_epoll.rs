@@ -1,8 +1,9 @@
 //! The bare core on epoll: each message prepared once, and what waits for a client written at the end
-//! of the wake-up.
+//! of the wake-up, from one buffer that all share as long as it leaves at once.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) fn serve(serving: Serving) -> io::Result<()> {
     let mut clients: BTreeMap<u64, Client> = BTreeMap::new();
     let mut last_token = LISTENER;
     let mut events = Vec::with_capacity(1024);
+    let mut shared = SendBuffer::new();
     loop {
         events.clear();
         match epoll::wait(&epoll, spare_capacity(&mut events), None) {
@@ -65,8 +67,9 @@ pub(crate) fn serve(serving: Serving) -> io::Result<()> {
             };
             match client.read(&config) {
                 Ok(messages) if messages.is_empty() => {}
-                Ok(messages) => clients
-                    .retain(|other, client| *other == token || client.deliver(&messages).is_ok()),
+                Ok(messages) => clients.retain(|other, client| {
+                    *other == token || client.deliver(&messages, &mut shared).is_ok()
+                }),
                 Err(_) => drop(clients.remove(&token)),
             }
         }
@@ -110,22 +113,33 @@ impl Client {
         Ok(messages)
     }
 
-    fn deliver(&mut self, messages: &[PreparedMessage]) -> io::Result<()> {
+    /// Sends with the memory that all share, which was in the cache a moment ago.
+    fn deliver(&mut self, messages: &[PreparedMessage], shared: &mut SendBuffer) -> io::Result<()> {
         let Phase::Open(connection) = &mut self.phase else {
             return Ok(());
         };
+        if self.output.is_empty() {
+            mem::swap(&mut self.output, shared);
+        }
         for message in messages {
             let sent = connection.send_prepared(message, &mut self.output);
             sent.map_err(io::Error::other)?;
         }
-        self.write()
+        self.write()?;
+        mem::swap(&mut self.output, shared);
+        Ok(())
     }
 
     /// Writes all that waits. Who does not take it is dropped: the load does.
     fn write(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
-            let chunks = self.output.chunks().map(IoSlice::new);
-            let written = self.stream.write_vectored(&chunks.collect::<Vec<_>>())?;
+            let written = match self.output.as_slice() {
+                Some(bytes) => self.stream.write(bytes)?,
+                None => {
+                    let chunks = self.output.chunks().map(IoSlice::new);
+                    self.stream.write_vectored(&chunks.collect::<Vec<_>>())?
+                }
+            };
             self.output.consume(written);
         }
         Ok(())
