@@ -1,8 +1,8 @@
-// Checks of an echo server with the client of Node's `ws`.
+// Checks of an echo server with the clients of Node: `ws`, or Node's own.
 //
-// Prints one line a check, `ok NAME` or `FAILED NAME: why`, then `N passed, N failed, N skipped`,
-// and exits with 1 if any failed. `client.py` has the same checks, by the same names, with
-// Python's `websockets`.
+// Prints one line a check, `ok NAME`, `skipped NAME: why` where the client cannot do it, or `FAILED
+// NAME: why`, then `N passed, N failed, N skipped`, and exits with 1 if any failed. `client.py` has
+// the same checks, by the same names, with the clients of Python.
 
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -11,8 +11,7 @@ import https from "node:https";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 
-// `import` looks for packages beside this file alone, `require` also where NODE_PATH says.
-const { WebSocket } = createRequire(import.meta.url)("ws");
+import * as builtin from "./client_builtin.mjs";
 
 const MIB = 1024 * 1024;
 const CHECK_MS = 60_000;
@@ -20,10 +19,14 @@ const GOING_AWAY_MS = 120_000;
 const MULTI_BYTE = "Grüße, привет, こんにちは";
 const EMOJI = "👋🏽 from a 👩‍👩‍👧‍👧 with 🏳️‍🌈";
 
-const USAGE = `usage: client.mjs [--ca FILE] [--max-message BYTES] [--only NAME,…] [--skip NAME,…] URL
-       client.mjs [--ca FILE] --await-going-away URL
-       client.mjs [--ca FILE] --deflate [--max-message BYTES] URL
-       client.mjs --list`;
+const USAGE = `usage: client.mjs [OPTION…] [--only NAME,…] [--skip NAME,…] URL
+       client.mjs [OPTION…] --await-going-away URL
+       client.mjs [OPTION…] --deflate URL
+       client.mjs --list
+       client.mjs --client builtin --version
+
+OPTION is --client ws (the default) or builtin, --ca FILE (for builtin it is NODE_EXTRA_CA_CERTS
+that names the file), or --max-message BYTES.`;
 
 let options;
 let positionals;
@@ -31,6 +34,8 @@ try {
   ({ values: options, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      client: { type: "string", default: "ws" },
+      version: { type: "boolean", default: false },
       "max-message": { type: "string", default: String(16 * MIB) },
       only: { type: "string" },
       skip: { type: "string", default: "" },
@@ -43,6 +48,15 @@ try {
 } catch (error) {
   usage(error.message);
 }
+const { client } = options;
+if (client !== "ws" && client !== "builtin") usage(`no such client: ${client}`);
+if (options.version) {
+  console.log(builtin.version);
+  process.exit(0);
+}
+// `import` looks for packages beside this file alone, `require` also where NODE_PATH says.
+const { WebSocket } = client === "ws" ? createRequire(import.meta.url)("ws") : builtin;
+
 const url = positionals[0];
 const maxMessage = Number(options["max-message"]);
 /** Whom to trust for a `wss:` URL. */
@@ -94,9 +108,9 @@ class Connection {
   }
 
   async expectPong(payload) {
+    this.ws.ping(payload);
     const pong = new Promise((resolve) => this.ws.once("pong", resolve));
     const end = this.ended.then(({ code }) => Promise.reject(new Error(`closed with ${code}`)));
-    this.ws.ping(payload);
     expect("pong", await Promise.race([pong, end]), Buffer.from(payload));
     // The race is over; the end that comes later is nobody's failure.
     end.catch(() => {});
@@ -354,7 +368,8 @@ async function awaitGoingAway() {
   await connection.expectEnd(1001);
 }
 
-async function passes(name, check, milliseconds) {
+/** Runs a check, says how it went, and returns the first word of that. */
+async function outcome(name, check, milliseconds) {
   let timer;
   const deadline = new Promise((_, reject) => {
     timer = setTimeout(reject, milliseconds, new Error(`not done after ${milliseconds} ms`));
@@ -362,13 +377,14 @@ async function passes(name, check, milliseconds) {
   try {
     await Promise.race([check(), deadline]);
   } catch (error) {
-    console.log(`FAILED ${name}: ${error.message}`);
-    return false;
+    const word = error instanceof builtin.Unable ? "skipped" : "FAILED";
+    console.log(`${word} ${name}: ${error.message}`);
+    return word;
   } finally {
     clearTimeout(timer);
   }
   console.log(`ok ${name}`);
-  return true;
+  return "ok";
 }
 
 function usage(complaint) {
@@ -387,30 +403,20 @@ if (options.list) {
   console.log(Object.keys(checks).join("\n"));
   process.exit(0);
 }
-if (options.deflate) {
-  if (url === undefined) usage("the server's URL is missing");
-  let failed = 0;
-  for (const [name, check] of Object.entries(deflateChecks)) {
-    if (!(await passes(name, check, CHECK_MS))) failed++;
-  }
-  console.log(`${Object.keys(deflateChecks).length - failed} passed, ${failed} failed, 0 skipped`);
-  process.exit(failed > 0 ? 1 : 0);
-}
 const only = options.only === undefined ? Object.keys(checks) : chosen(options.only);
 const skip = chosen(options.skip);
 if (url === undefined) usage("the server's URL is missing");
 
-let failed = 0;
 if (options["await-going-away"]) {
   const name = "a_stopping_server_closes_with_1001";
-  if (!(await passes(name, awaitGoingAway, GOING_AWAY_MS))) failed++;
-} else {
-  const names = Object.keys(checks).filter((name) => only.includes(name) && !skip.includes(name));
-  for (const name of names) {
-    if (!(await passes(name, checks[name], CHECK_MS))) failed++;
-  }
-  const skipped = Object.keys(checks).length - names.length;
-  console.log(`${names.length - failed} passed, ${failed} failed, ${skipped} skipped`);
+  process.exit((await outcome(name, awaitGoingAway, GOING_AWAY_MS)) === "ok" ? 0 : 1);
 }
+const all = Object.entries(options.deflate ? deflateChecks : checks);
+const wanted = all.filter(
+  ([name]) => options.deflate || (only.includes(name) && !skip.includes(name)),
+);
+const count = { ok: 0, FAILED: 0, skipped: all.length - wanted.length };
+for (const [name, check] of wanted) count[await outcome(name, check, CHECK_MS)]++;
+console.log(`${count.ok} passed, ${count.FAILED} failed, ${count.skipped} skipped`);
 // A failed check may leave a connection open, which would keep the process.
-process.exit(failed > 0 ? 1 : 0);
+process.exit(count.FAILED > 0 ? 1 : 0);

@@ -1,17 +1,20 @@
-"""Checks of an echo server with the client of Python's `websockets`.
+"""Checks of an echo server with the clients of Python: `websockets`, or aiohttp's.
 
-Prints one line a check, `ok NAME` or `FAILED NAME: why`, then `N passed, N failed, N skipped`, and
-exits with 1 if any failed. `client.mjs` has the same checks, by the same names, with Node's `ws`.
+Prints one line a check, `ok NAME`, `skipped NAME: why` where the client cannot do it, or `FAILED
+NAME: why`, then `N passed, N failed, N skipped`, and exits with 1 if any failed. `client.mjs` has
+the same checks, by the same names, with the clients of Node.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import os
 import ssl
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +23,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode
+
+import client_aiohttp
+from client_aiohttp import Unable
 
 MIB = 1024 * 1024
 CHECK_SECONDS = 60
@@ -32,21 +38,29 @@ CHECKS: dict[str, Check] = {}
 
 
 class Server:
-    """The server under test, as the command line describes it."""
+    """The server under test, and the client that tests it, as the command line describes them."""
 
-    def __init__(self, url: str, max_message: int, ca: str | None) -> None:
+    def __init__(self, url: str, client: str, max_message: int, ca: str | None) -> None:
         self.url = url
+        self.client = client
         self.max_message = max_message
         # Without TLS there is nobody to trust.
         self.context = ssl.create_default_context(cafile=ca) if ca is not None else None
 
-    def connect(self, **options: Any) -> connect:
-        # The limit is on what the server sends back; without a keepalive nothing happens that a
-        # check did not ask for; without a proxy nobody stands between.
-        options = {"compression": None, "max_size": None, "ping_interval": None, **options}
+    def connect(self, *, offer: dict[str, Any] | None = None, **options: Any) -> Any:
+        """Connects, and offers to compress with these parameters, if any."""
         if self.context is not None:
             options["ssl"] = self.context
-        return connect(self.url, proxy=None, **options)
+        if self.client == "aiohttp":
+            return client_aiohttp.connect(self.url, offer=offer, **options)
+        if offer is not None:
+            parameters = {"client_max_window_bits": True, **offer}
+            options["extensions"] = [ClientPerMessageDeflateFactory(**parameters)]
+        # The limit is on what the server sends back; without a keepalive nothing happens that a
+        # check did not ask for; without a proxy nobody stands between.
+        return connect(
+            self.url, compression=None, max_size=None, ping_interval=None, proxy=None, **options
+        )
 
     def http_connection(self) -> http.client.HTTPConnection:
         url = urlsplit(self.url)
@@ -340,7 +354,7 @@ async def twenty_connections_at_once_all_get_their_echoes(server: Server) -> Non
 
 @check
 async def a_compression_offer_is_declined(server: Server) -> None:
-    async with server.connect(compression="deflate") as ws:
+    async with server.connect(offer={}) as ws:
         assert ws.request is not None and ws.response is not None
         offer = ws.request.headers.get("Sec-WebSocket-Extensions", "")
         expect("the offer was made", "permessage-deflate" in offer, True)
@@ -376,21 +390,33 @@ DEFLATE_OFFERS: dict[str, dict[str, Any]] = {
 
 def check_of_offer(name: str, parameters: dict[str, Any]) -> None:
     async def converse(server: Server) -> None:
-        factory = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
-        async with server.connect(extensions=[factory]) as ws:
-            assert ws.response is not None
-            answer = ws.response.headers.get("Sec-WebSocket-Extensions", "")
-            expect("the offer was accepted", "permessage-deflate" in answer, True)
+        async with connect_compressed(server, parameters) as ws:
             for round_ in range(3):
                 for message in ("", "short", f"compressible {round_} " * 1000, MULTI_BYTE * 100):
                     await expect_echo(ws, message)
                 await expect_echo(ws, pattern(70_000 + round_))
                 await expect_echo(ws, os.urandom(20_000))
+
+    async def fragment(server: Server) -> None:
+        async with connect_compressed(server, parameters) as ws:
+            for _ in range(3):
                 await ws.send(f"fragment {number} " * 20 for number in range(20))
                 expected = "".join(f"fragment {number} " * 20 for number in range(20))
                 expect("fragments", await ws.recv(), expected)
 
     DEFLATE_CHECKS[f"messages_are_echoed_{name}"] = converse
+    DEFLATE_CHECKS[f"fragments_are_echoed_{name}"] = fragment
+
+
+@contextlib.asynccontextmanager
+async def connect_compressed(
+    server: Server, offer: dict[str, Any]
+) -> AsyncIterator[ClientConnection]:
+    async with server.connect(offer=offer) as ws:
+        assert ws.response is not None
+        answer = ws.response.headers.get("Sec-WebSocket-Extensions", "")
+        expect("the offer was accepted", "permessage-deflate" in answer, True)
+        yield ws
 
 
 for offer_name, offer in DEFLATE_OFFERS.items():
@@ -398,7 +424,7 @@ for offer_name, offer in DEFLATE_OFFERS.items():
 
 
 async def a_bomb_closes_with_1009(server: Server) -> None:
-    async with server.connect(compression="deflate") as ws:
+    async with server.connect(offer={}) as ws:
         await ws.send(bytes(server.max_message + 1))
         await expect_end(ws, CloseCode.MESSAGE_TOO_BIG)
 
@@ -413,19 +439,23 @@ async def await_going_away(server: Server) -> None:
         await expect_end(ws, CloseCode.GOING_AWAY)
 
 
-async def passes(name: str, function: Check, server: Server, seconds: int) -> bool:
+async def outcome(name: str, function: Check, server: Server, seconds: int) -> str:
+    """Runs a check, says how it went, and returns the first word of that."""
     try:
         async with asyncio.timeout(seconds):
             await function(server)
+    except Unable as unable:
+        print(f"skipped {name}: {unable}", flush=True)
+        return "skipped"
     except TimeoutError as error:
         print(f"FAILED {name}: {error or f'not done after {seconds} s'}", flush=True)
-        return False
+        return "FAILED"
     except Exception as error:
         # One failure must not hide the other checks, whatever it is.
         print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
-        return False
+        return "FAILED"
     print(f"ok {name}", flush=True)
-    return True
+    return "ok"
 
 
 def names(value: str) -> set[str]:
@@ -438,6 +468,7 @@ def names(value: str) -> set[str]:
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", nargs="?", help="the server, such as ws://127.0.0.1:9001/echo")
+    parser.add_argument("--client", choices=("websockets", "aiohttp"), default="websockets")
     parser.add_argument("--max-message", type=int, default=16 * MIB, metavar="BYTES")
     parser.add_argument("--only", type=names, default=set(CHECKS), metavar="NAME,…")
     parser.add_argument("--skip", type=names, default=set(), metavar="NAME,…")
@@ -460,24 +491,22 @@ async def main() -> int:
     if options.url is None:
         parser.error("the server's URL is missing")
 
-    server = Server(options.url, options.max_message, options.ca)
-    if options.deflate:
-        passed = 0
-        for name, function in DEFLATE_CHECKS.items():
-            passed += await passes(name, function, server, CHECK_SECONDS)
-        failed = len(DEFLATE_CHECKS) - passed
-        print(f"{passed} passed, {failed} failed, 0 skipped")
-        return 1 if failed else 0
+    server = Server(options.url, options.client, options.max_message, options.ca)
     if options.await_going_away:
         name = "a_stopping_server_closes_with_1001"
-        return 0 if await passes(name, await_going_away, server, GOING_AWAY_SECONDS) else 1
+        return 0 if await outcome(name, await_going_away, server, GOING_AWAY_SECONDS) == "ok" else 1
 
-    chosen = [name for name in CHECKS if name in options.only - options.skip]
-    passed = 0
-    for name in chosen:
-        passed += await passes(name, CHECKS[name], server, CHECK_SECONDS)
-    failed = len(chosen) - passed
-    print(f"{passed} passed, {failed} failed, {len(CHECKS) - len(chosen)} skipped")
+    outcomes = Counter[str]()
+    if options.deflate:
+        chosen = DEFLATE_CHECKS
+    else:
+        wanted = options.only - options.skip
+        chosen = {name: function for name, function in CHECKS.items() if name in wanted}
+        outcomes["skipped"] = len(CHECKS) - len(chosen)
+    for name, function in chosen.items():
+        outcomes[await outcome(name, function, server, CHECK_SECONDS)] += 1
+    passed, failed, skipped = (outcomes[word] for word in ("ok", "FAILED", "skipped"))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
 

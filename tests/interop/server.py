@@ -1,6 +1,7 @@
 """A WebSocket server on Python's `websockets`, whose behaviour the client picks by the path.
 
-README.md beside this file has the table of paths; `server.mjs` is the same server on Node's `ws`.
+README.md beside this file has the table of paths; `server_aiohttp.py` is the same server on
+aiohttp, and `server.mjs` on Node's `ws`.
 """
 
 from __future__ import annotations
