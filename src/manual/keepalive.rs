@@ -111,11 +111,13 @@
 //!
 //! | proxy | setting | default |
 //! |---|---|---|
-//! | nginx | `proxy_read_timeout`, `proxy_send_timeout` | 60 s between two reads from the server |
+//! | nginx | `proxy_read_timeout` | 60 s |
 //! | HAProxy | `timeout tunnel`; without it `timeout client` and `timeout server` | none of them is set |
+//! | Apache httpd | `Timeout`, or `ProxyTimeout` if that is longer | 60 s |
+//! | Caddy | none: a connection may be silent | |
 //!
-//! With 20 s both are well served. The defaults of a load balancer in a cloud are in its manual;
-//! 60 s is common.
+//! A byte in either direction begins the time anew, so either end may ping, and 20 s serve all of
+//! them well. The defaults of a load balancer in a cloud are in its manual; 60 s is common.
 //!
 //! nginx, inside `http`:
 //!
@@ -155,7 +157,8 @@
 //!
 //! Both were run, nginx 1.22 and HAProxy 2.6: with three seconds in the place of sixty, a
 //! connection whose server pings every second stayed, and one without Pings was dropped after
-//! three.
+//! three. With TLS and a page beside it, and for Apache httpd and Caddy too, they are in
+//! `examples/proxy` of the repository.
 //!
 //! - **Host must be the browser's.** The default [`OriginPolicy`](crate::handshake::OriginPolicy)
 //!   compares the page's origin with it, and nginx sends `Host: 127.0.0.1:9001` unless it is told
