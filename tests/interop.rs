@@ -4,6 +4,8 @@
 //! `FRAMEWRIGHT_INTEROP_PEERS` and runs the tests that are ignored here. What each path of the
 //! servers does is in `tests/interop/README.md`.
 //!
+//! Those of `proxies` need reverse proxies, and have their server with them.
+//!
 //! The blocking client asks everything. What concerns the adapter and not the core, tokio's client
 //! asks as well, and both over TLS.
 #![cfg(all(
@@ -11,6 +13,9 @@
     feature = "tokio-rustls",
     any(feature = "ring", feature = "aws-lc-rs")
 ))]
+
+#[path = "interop/proxies.rs"]
+mod proxies;
 
 use std::time::{Duration, Instant};
 
