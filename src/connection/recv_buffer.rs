@@ -545,11 +545,11 @@ fn validated_text(payload: &[u8]) -> &str {
         "located text is UTF-8"
     );
     // SAFETY: called with the payload of a `Located` whose `what` is `Text`, which is UTF-8 by the
-    // invariant of `Located`. `gather_whole` makes it so by `is_utf8`, after it unmasked; the other
-    // `gather_*` methods piece by piece: each byte of the payload passed the assembler's validator
-    // after it was unmasked or decoded, and `finish` saw the validator complete. Every method that
-    // could change those bytes ends the event first, and `consume_head` drops a frame whose validated
-    // front would move.
+    // invariant of `Located`. `gather_whole` makes it so by `mask_and_look`, which saw all bytes to be
+    // ASCII as it unmasked them, or by `is_utf8` afterwards; the other `gather_*` methods piece by piece:
+    // each byte of the payload was seen so, or passed the assembler's validator after it was unmasked or
+    // decoded, and `finish` saw the validator complete. Every method that could change those bytes ends
+    // the event first, and `consume_head` drops a frame whose validated front would move.
     unsafe { core::str::from_utf8_unchecked(payload) }
 }
 
