@@ -129,6 +129,32 @@ fn text_that_is_not_utf8_fails_the_connection() {
 }
 
 #[test]
+fn one_byte_that_is_no_text_is_found_wherever_it_stands_among_ascii() {
+    // Whoever unmasks sees whether it is ASCII, in words and vectors whose ends overlap; the rest of a
+    // frame is judged by another part than its beginning where it comes in two reads.
+    let config = Config::default();
+    for role in ROLES {
+        for len in (1..=140).chain([255, 256, 257, 600]) {
+            let ascii = vec![b'a'; len];
+            for place in 0..len {
+                let (mut invalid, mut valid) = (ascii.clone(), ascii.clone());
+                invalid[place] = 0xc3;
+                valid.splice(place..=place, "\u{e9}".bytes());
+                let sent = |payload: &[u8]| sent_by(peer_of(role), &[frame(TEXT, payload)]);
+                for chunk_len in [len.div_ceil(2) + 4, usize::MAX] {
+                    let outcome = run(role, &config, &sent(&invalid), chunk_len, Drain::AtTheEnd);
+                    let error = Some(ProtocolError::TextNotUtf8);
+                    assert_eq!(outcome.error, error, "{place} of {len} bytes");
+                    let outcome = run(role, &config, &sent(&valid), chunk_len, Drain::AtTheEnd);
+                    assert_eq!(outcome.error, None, "{place} of {len} bytes");
+                    assert_eq!(outcome.received.len(), 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn text_that_is_not_utf8_fails_wherever_it_is_fragmented() {
     for role in ROLES {
         for (invalid, _) in INVALID {
