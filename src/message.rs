@@ -9,7 +9,7 @@ use core::str::Utf8Error;
 
 use bytes::Bytes;
 
-use crate::frame::CloseFrame;
+use crate::frame::{CloseFrame, Opcode};
 
 /// A message, or a control frame, that owns its payload.
 ///
@@ -126,6 +126,17 @@ pub enum MessageKind {
     Text,
     /// Bytes.
     Binary,
+}
+
+impl MessageKind {
+    /// Returns the opcode of the frame that begins such a message (5.6).
+    #[inline]
+    pub(crate) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
 }
 
 /// Text that is cheap to clone: [`Bytes`] that were checked to be UTF-8 once.

@@ -6,10 +6,10 @@
 //! RFC 6455, sections 5.4, 5.5 and 6.1.
 
 use super::Connection;
+use super::compression::{Compression, Encoding};
 use super::observer::SentFrame;
 use super::prepared::PreparedMessage;
-use super::send_buffer::SendBuffer;
-use super::sender::{Compression, Encoding, SHARED_LEN};
+use super::send_buffer::{SHARED_LEN, SendBuffer};
 use super::state::Role;
 use crate::error::SendError;
 use crate::frame::Opcode;

@@ -10,6 +10,7 @@
 mod assembler;
 mod closing;
 mod commands;
+mod compression;
 mod config;
 mod deadlines;
 mod end;
@@ -36,6 +37,7 @@ use observer::{Observer, SentFrame};
 use recv_buffer::What;
 use sender::Sender;
 
+pub use compression::Compression;
 pub use config::{Config, Delivery};
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) use deadlines::earlier;
@@ -48,7 +50,6 @@ pub use observer::{Counters, Traffic};
 pub use prepared::PreparedMessage;
 pub use recv_buffer::RecvBuffer;
 pub use send_buffer::{Chunks, SendBuffer};
-pub use sender::Compression;
 pub use state::{Role, State, Teardown};
 
 /// An open WebSocket connection, without a stream under it.

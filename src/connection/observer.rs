@@ -8,7 +8,6 @@ use tracing::Span;
 
 use super::config::Config;
 use super::recv_buffer::What;
-use super::sender::opcode_of;
 use crate::frame::Opcode;
 use crate::message::MessageKind;
 
@@ -143,7 +142,7 @@ impl SentFrame {
     /// A message in one frame.
     pub(super) const fn whole(kind: MessageKind, payload_len: usize) -> Self {
         Self {
-            opcode: opcode_of(kind),
+            opcode: kind.opcode(),
             fin: true,
             payload_len,
         }

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::send_buffer::SendBuffer;
-use super::sender::{Compression, SHARED_LEN, opcode_of};
+use super::compression::Compression;
+use super::send_buffer::{SHARED_LEN, SendBuffer};
 use crate::error::SendError;
 use crate::extension::{Extension, Variant};
 use crate::frame::{FrameHeader, Rsv};
@@ -198,7 +198,7 @@ impl PreparedFrame {
         let header = FrameHeader {
             fin: true,
             rsv,
-            opcode: opcode_of(kind),
+            opcode: kind.opcode(),
             mask: None,
             payload_len: payload.len() as u64,
         };

@@ -269,6 +269,9 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
+/// A payload of at least this length is cheaper to write from where it is than to copy.
+pub(super) const SHARED_LEN: usize = 8 << 10;
+
 /// A buffer begins with room for a few short messages, so that they do not have it grow each time.
 const LEAST_LEN: usize = 512;
 
@@ -358,6 +361,6 @@ mod tests {
         let mut buffer = SendBuffer::new();
         buffer.tail().resize(1 << 20, 0);
         buffer.consume(1 << 20);
-        assert_eq!(buffer.tail().capacity(), 0);
+        assert_eq!(buffer.bytes.capacity(), 0);
     }
 }

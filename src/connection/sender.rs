@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use super::compression::{Compression, Encoding};
 use super::masks::MaskSource;
 use super::prepared::{PreparedFrame, PreparedMessage};
 use super::send_buffer::SendBuffer;
@@ -38,39 +39,6 @@ struct Unfinished {
     is_encoded: bool,
 }
 
-/// Whether a message is compressed, where permessage-deflate was agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Compression {
-    /// If it is long enough to be worth it, and shrinks.
-    #[default]
-    Auto,
-    /// In any case.
-    Always,
-    /// In no case: for secrets that travel with text of somebody else's, whose compressed length
-    /// would tell what they have in common.
-    Never,
-}
-
-/// The extension that a message may be encoded with, and whether it is to be.
-pub(super) struct Encoding<'a> {
-    pub(super) extension: Option<&'a mut (dyn Extension + 'static)>,
-    pub(super) compression: Compression,
-}
-
-impl<'a> Encoding<'a> {
-    /// Returns the extension if a message that begins with `len` bytes is to be encoded.
-    fn choose(self, len: usize) -> Option<&'a mut (dyn Extension + 'static)> {
-        let compression = self.compression;
-        self.extension
-            .filter(|extension| extension.can_encode())
-            .filter(|extension| match compression {
-                Compression::Auto => extension.is_worth_encoding(len),
-                Compression::Always => true,
-                Compression::Never => false,
-            })
-    }
-}
-
 impl Sender {
     /// Makes the sending side of a client, or of a server, which has no source of masking keys.
     pub(super) const fn new(masks: Option<Box<dyn MaskSource>>) -> Self {
@@ -91,7 +59,7 @@ impl Sender {
     pub(super) const fn next_opcode(&self, kind: MessageKind) -> Opcode {
         match self.unfinished {
             Some(_) => Opcode::Continuation,
-            None => opcode_of(kind),
+            None => kind.opcode(),
         }
     }
 
@@ -106,7 +74,7 @@ impl Sender {
         if self.unfinished.is_some() {
             return Err(SendError::MessageUnfinished);
         }
-        self.frame(opcode_of(kind), true, payload, output);
+        self.frame(kind.opcode(), true, payload, output);
         Ok(())
     }
 
@@ -143,7 +111,7 @@ impl Sender {
         let header = FrameHeader {
             fin: true,
             rsv: Rsv::NONE,
-            opcode: opcode_of(kind),
+            opcode: kind.opcode(),
             mask: None,
             payload_len: payload.len() as u64,
         };
@@ -197,7 +165,7 @@ impl Sender {
                     utf8: Utf8Validator::new(),
                     is_encoded: reborrowed.choose(payload.len()).is_some(),
                 };
-                (opcode_of(kind), message)
+                (kind.opcode(), message)
             }
             Some(message) if message.kind == kind => (Opcode::Continuation, message),
             Some(_) => return Err(SendError::MessageUnfinished),
@@ -286,7 +254,7 @@ impl Sender {
             extension.diverge();
             return false;
         }
-        self.finish_frame(opcode_of(kind), true, extension.rsv(), start, output);
+        self.finish_frame(kind.opcode(), true, extension.rsv(), start, output);
         true
     }
 
@@ -391,14 +359,3 @@ fn reserve_header(output: &mut SendBuffer) -> usize {
     output.extend_from_slice(&[0; FrameHeader::MAX_LEN]);
     start
 }
-
-#[inline]
-pub(super) const fn opcode_of(kind: MessageKind) -> Opcode {
-    match kind {
-        MessageKind::Text => Opcode::Text,
-        MessageKind::Binary => Opcode::Binary,
-    }
-}
-
-/// A payload of at least this length is cheaper to write from where it is than to copy.
-pub(super) const SHARED_LEN: usize = 8 << 10;
