@@ -163,9 +163,15 @@ impl SendBuffer {
     #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes.reserve_exact(LEAST_LEN);
+            self.begin();
         }
         &mut self.bytes
+    }
+
+    /// Makes room for the first bytes.
+    #[cold]
+    fn begin(&mut self) {
+        self.bytes.reserve_exact(LEAST_LEN);
     }
 
     /// Appends a payload without copying it.
