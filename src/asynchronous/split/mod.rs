@@ -40,6 +40,7 @@ pub(super) fn split<T: Transport>(
     subprotocol: Option<Box<str>>,
 ) -> (Reader<T>, Writer<T>) {
     let tasks = driver.share();
+    let delivery = driver.connection.config().delivery;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             driver,
@@ -52,6 +53,7 @@ pub(super) fn split<T: Transport>(
     let reader = Reader {
         shared: Arc::clone(&shared),
         input,
+        delivery,
         subprotocol,
     };
     let writer = Writer {

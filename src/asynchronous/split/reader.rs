@@ -26,6 +26,8 @@ use crate::message::Message;
 pub struct Reader<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) input: Input,
+    /// As the configuration of the connection has it.
+    pub(super) delivery: Delivery,
     pub(super) subprotocol: Option<Box<str>>,
 }
 
@@ -97,7 +99,7 @@ impl<T: Transport> Reader<T> {
     ///
     /// As those of [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        if self.shared.lock().driver.connection.config().delivery == Delivery::Chunks {
+        if self.delivery == Delivery::Chunks {
             return Poll::Ready(Err(Error::DeliveryIsChunks));
         }
         while ready!(self.poll_advance(cx))? {
