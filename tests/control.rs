@@ -111,6 +111,31 @@ fn a_newer_pong_leaves_everything_else_in_its_place() {
 }
 
 #[test]
+fn a_pong_waits_until_a_byte_of_it_is_out() {
+    for role in ROLES {
+        let mut endpoint = Endpoint::new(role).draining(Drain::AtTheEnd);
+        endpoint
+            .connection
+            .send_text("before", &mut endpoint.output)
+            .unwrap();
+        let before = endpoint.output.len();
+        assert!(!endpoint.output.pong_waits());
+        endpoint
+            .input
+            .extend(&frame(PING, "p").sent_by(peer_of(role)).bytes());
+        let found = endpoint
+            .connection
+            .advance(&mut endpoint.input, &mut endpoint.output);
+        assert_eq!(found, Ok(true));
+        assert!(endpoint.output.pong_waits());
+        endpoint.output.consume(before);
+        assert!(endpoint.output.pong_waits(), "none of it is out");
+        endpoint.output.consume(1);
+        assert!(!endpoint.output.pong_waits());
+    }
+}
+
+#[test]
 fn a_pong_of_which_a_byte_is_out_stays_whole() {
     for role in ROLES {
         let peer = peer_of(role);

@@ -172,6 +172,17 @@ fn a_long_message_of_a_server_is_not_copied() {
     assert_eq!(chunks[2], b"\x81\x06behind");
     assert_eq!(output.len(), 8 + 10 + 100_000 + 8);
 
+    // A reference costs more than a copy of a short one.
+    for (len, chunks) in [(8191, 1), (8192, 2)] {
+        output = SendBuffer::new();
+        let payload = Bytes::from(vec![7; len]);
+        server
+            .send_message(Message::Binary(payload), &mut output)
+            .unwrap();
+        assert_eq!(output.chunks().count(), chunks, "{len} bytes");
+        assert_eq!(output.as_slice().is_some(), chunks == 1);
+    }
+
     let string = "x".repeat(100_000);
     let text = Utf8Bytes::from(string.as_str());
     let start = text.as_str().as_ptr();
@@ -180,6 +191,107 @@ fn a_long_message_of_a_server_is_not_copied() {
         .send_message(Message::Text(text), &mut output)
         .unwrap();
     assert!(output.chunks().any(|chunk| chunk.as_ptr() == start));
+}
+
+#[test]
+fn output_in_one_piece_is_a_slice_of_what_waits() {
+    for role in ROLES {
+        let mut endpoint = Endpoint::new(role);
+        assert_eq!(endpoint.output.as_slice(), Some(&b""[..]));
+        endpoint
+            .connection
+            .send_text("text", &mut endpoint.output)
+            .unwrap();
+        let all = endpoint.output.to_vec();
+        assert_eq!(endpoint.output.as_slice(), Some(&all[..]));
+        endpoint.output.consume(3);
+        assert_eq!(endpoint.output.as_slice(), Some(&all[3..]));
+    }
+}
+
+#[test]
+fn an_empty_output_lends_its_memory_and_gives_it_back() {
+    let mut server = Connection::new(Role::Server, Config::default().into());
+    let mut output = SendBuffer::new();
+    assert_eq!(output.park(), None, "a new buffer owns no memory");
+    let mut memory = Vec::with_capacity(1000);
+    memory.extend_from_slice(b"left over");
+    let start = memory.as_ptr();
+    output.lend(memory);
+    assert!(output.is_empty());
+    server.send_text("text", &mut output).unwrap();
+    assert_eq!(output.as_slice().map(<[u8]>::as_ptr), Some(start));
+    // What waits stays, and where it is.
+    assert_eq!(output.park(), None);
+    output.lend(Vec::with_capacity(2000));
+    assert_eq!(output.as_slice().map(<[u8]>::as_ptr), Some(start));
+    assert_eq!(output.to_vec(), b"\x81\x04text");
+    output.consume(6);
+    let memory = output.park().expect("the memory that was lent");
+    assert_eq!((memory.as_ptr(), memory.len()), (start, 0));
+    assert_eq!(output.park(), None);
+    // What a long message needed besides is not asked for.
+    server
+        .send_message(Message::binary(vec![7; 8192]), &mut output)
+        .unwrap();
+    output.consume(usize::MAX);
+    output.lend(Vec::with_capacity(1));
+    assert!(output.park().is_some_and(|memory| memory.capacity() == 1));
+    assert_eq!(output.park(), None);
+}
+
+#[test]
+fn an_output_that_drained_keeps_up_to_128_kib() {
+    let mut server = Connection::new(Role::Server, Config::default().into());
+    let mut output = SendBuffer::new();
+    for (capacity, is_kept) in [(128 << 10, true), ((128 << 10) + 1, false)] {
+        output.lend(Vec::with_capacity(capacity));
+        server.send_text("text", &mut output).unwrap();
+        output.consume(6);
+        assert_eq!(output.park().is_some(), is_kept, "{capacity}");
+    }
+}
+
+#[test]
+fn what_is_consumed_of_a_long_output_moves_nothing_else_out_of_its_place() {
+    // Far more than is kept waits; most of it leaves, and behind it are a Pong that may still be
+    // replaced and a payload that is not copied.
+    let mut server = Endpoint::new(Role::Server).draining(Drain::AtTheEnd);
+    let short = frame(BINARY, [1; 1000]);
+    let ping = |server: &mut Endpoint, payload: &[u8]| {
+        let bytes = frame(PING, payload).sent_by(Role::Client).bytes();
+        server.input.extend(&bytes);
+        let found = server
+            .connection
+            .advance(&mut server.input, &mut server.output);
+        assert_eq!(found, Ok(true));
+    };
+    for _ in 0..400 {
+        server
+            .connection
+            .send_binary(&[1; 1000], &mut server.output)
+            .unwrap();
+    }
+    ping(&mut server, b"older");
+    let long = Bytes::from(vec![2; 10_000]);
+    for _ in 0..2 {
+        server
+            .connection
+            .send_message(Message::Binary(long.clone()), &mut server.output)
+            .unwrap();
+    }
+    // 399 and a half of the short ones.
+    let taken = short.bytes().len() * 399 + 500;
+    server.output.consume(taken);
+    ping(&mut server, b"newer");
+    let expected = concat(&[
+        short,
+        frame(BINARY, &long),
+        frame(BINARY, &long),
+        frame(PONG, "newer"),
+    ]);
+    assert!(server.output.to_vec() == expected[500..]);
+    assert_eq!(server.output.len(), expected.len() - 500);
 }
 
 #[test]
