@@ -359,6 +359,104 @@ fn a_lent_window_is_what_reads_land_in() {
 }
 
 #[test]
+fn a_window_that_reads_fill_grows_up_to_64_kib() {
+    let (mut client, mut output) = open(Role::Client);
+    let mut input = RecvBuffer::new();
+    for (room, next) in [(4096, 16_384), (16_384, 65_536), (65_536, 65_536)] {
+        let start = input.spare_mut().as_ptr();
+        // A read that leaves room is no reason to grow.
+        assert_eq!(read(&mut input, &frame(BINARY, "short").bytes()), 7);
+        assert_eq!(client.advance(&mut input, &mut output), Ok(true));
+        assert_eq!(input.spare_mut().len(), room);
+        assert_eq!(input.spare_mut().as_ptr(), start);
+
+        let bytes = frame(BINARY, vec![7; room - 4]).bytes();
+        assert_eq!(read(&mut input, &bytes), room);
+        assert_eq!(client.advance(&mut input, &mut output), Ok(true));
+        assert_eq!(input.spare_mut().len(), next);
+        if next == room {
+            assert_eq!(input.spare_mut().as_ptr(), start, "it is the same one");
+        }
+    }
+}
+
+#[test]
+fn a_window_of_which_half_waits_does_not_grow() {
+    let (mut client, mut output) = open(Role::Client);
+    for (unread, spare) in [(4096, 4096), (4095, 32_768 - 4095)] {
+        let mut input = RecvBuffer::new();
+        input.lend(vec![0; 8192]);
+        let consumed = frame(BINARY, vec![1; 8192 - unread - 4]).bytes();
+        let waiting = frame(BINARY, vec![2; unread - 4]).bytes();
+        let bytes = [&consumed[..], &waiting].concat();
+        assert_eq!(read(&mut input, &bytes), 8192);
+        assert_eq!(client.advance(&mut input, &mut output), Ok(true));
+        assert_eq!(input.spare_mut().len(), spare, "{unread} bytes wait");
+        assert!(input.unread() == waiting);
+    }
+}
+
+#[test]
+fn what_waits_moves_to_the_front_once_less_than_half_of_the_window_is_free() {
+    let (mut client, mut output) = open(Role::Client);
+    for (consumed, unread, spare) in [
+        (3000, 500, 4096 - 500),
+        (1001, 1048, 4096 - 1048),
+        (1000, 1048, 2048),
+        (200, 200, 4096 - 400),
+    ] {
+        let mut input = RecvBuffer::new();
+        input.lend(vec![0; 4096]);
+        let waiting = frame(BINARY, vec![2; unread - 4]).bytes();
+        read(&mut input, &frame(BINARY, vec![1; consumed - 4]).bytes());
+        read(&mut input, &waiting);
+        assert_eq!(client.advance(&mut input, &mut output), Ok(true));
+        assert_eq!(input.spare_mut().len(), spare, "behind {consumed} bytes");
+        assert!(input.unread() == waiting);
+    }
+}
+
+#[test]
+fn a_message_in_fragments_moves_out_where_it_fills_its_memory() {
+    // What was gathered before leaves memory behind, which the next message may fill or not.
+    for (before, parts, moves) in [
+        (None, [500, 500], false),
+        (None, [2048, 2047], false),
+        (None, [2048, 2048], true),
+        (Some([4096, 4096]), [2048, 2048], true),
+        (Some([4096, 4098]), [2048, 2048], false),
+    ] {
+        let (mut client, mut output) = open(Role::Client);
+        let mut input = RecvBuffer::new();
+        let mut receive = |input: &mut RecvBuffer, parts: [usize; 2]| {
+            for (opcode, part) in [BINARY, CONTINUATION].into_iter().zip(parts) {
+                assert_eq!(client.advance(input, &mut output), Ok(false));
+                let fin = opcode == CONTINUATION;
+                input.extend(
+                    &RawFrame {
+                        fin,
+                        ..frame(opcode, vec![7; part])
+                    }
+                    .bytes(),
+                );
+            }
+            assert_eq!(client.advance(input, &mut output), Ok(true));
+        };
+        if let Some(parts) = before {
+            receive(&mut input, parts);
+        }
+        receive(&mut input, parts);
+        let Some(Event::Binary(lent)) = input.event() else {
+            panic!("a binary message came");
+        };
+        let start = lent.as_ptr();
+        let message = input.take_message().expect("a message");
+        assert!(message.payload() == vec![7; parts[0] + parts[1]]);
+        assert_eq!(message.payload().as_ptr() == start, moves, "{parts:?}");
+    }
+}
+
+#[test]
 fn a_short_message_is_taken_with_memory_of_its_own() {
     for role in ROLES {
         let frames = every_sort_of_frame();
@@ -847,4 +945,19 @@ fn a_handshake_on_a_buffer_with_half_a_frame_does_not_shift_its_payload() {
             assert!(std::str::from_utf8(text.as_bytes()).is_ok());
         }
     }
+}
+
+#[test]
+fn a_handshake_on_a_buffer_with_half_a_message_forgets_it() {
+    use framewright::handshake::ServerHandshake;
+
+    let mut endpoint = Endpoint::new(Role::Server);
+    endpoint.receive(&fragment(TEXT, "half").sent_by(Role::Client).bytes());
+    endpoint.input.extend(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let config = std::sync::Arc::new(Config::default());
+    let outcome = ServerHandshake::new(config).receive(&mut endpoint.input);
+    assert!(matches!(outcome, Ok(Some(_))));
+    endpoint.receive(&frame(CONTINUATION, "rest").sent_by(Role::Client).bytes());
+    assert_eq!(endpoint.received, []);
+    assert_eq!(endpoint.error, Some(ProtocolError::ContinuationUnexpected));
 }
