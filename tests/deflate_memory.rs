@@ -215,15 +215,47 @@ fn without_takeover_nothing_is_held_between_messages() {
         }
     });
     assert_eq!(usage.held, 0, "{usage:?}");
-    // Nor does another connection make its own.
+    // Nor does another connection make its own, of which either takes more than all of this.
     let mut other = Rig::new(NO_TAKEOVER, Config::default());
+    let short = frame(Opcode::Binary, Rsv::RSV1, &zeros(10));
     let usage = measure(|| {
-        other.read(&frame(Opcode::Binary, Rsv::RSV1, &zeros(10)));
+        other.read(&short);
         assert_eq!(other.advance(), Ok(true));
         other.send(&[7; 1000], Compression::Always);
         other.release();
     });
     assert_eq!(usage.held, 0, "{usage:?}");
+    assert!(usage.peak < 24 * KIB, "{usage:?}");
+}
+
+#[test]
+fn room_beyond_64_kib_does_not_outlast_its_message() {
+    let mut rig = Rig::new(NO_TAKEOVER, Config::default());
+    // The first fragment leaves so little room that more is made, of which the second needs little.
+    let mut peer = Compress::new(flate2::Compression::new(9), false);
+    let fragment = deflate(&mut peer, &vec![0; 62 * KIB]);
+    let bytes = [
+        header_with(Opcode::Binary, false, Rsv::RSV1, fragment.len()),
+        fragment,
+        frame(
+            Opcode::Continuation,
+            Rsv::NONE,
+            &deflate_message(&mut peer, b"end"),
+        ),
+    ]
+    .concat();
+    let mut round = || {
+        rig.read(&bytes);
+        assert_eq!(rig.advance(), Ok(true));
+        assert_eq!(rig.advance(), Ok(false));
+    };
+    let usage = measure(&mut round);
+    assert!(usage.peak > 96 * KIB, "{usage:?}");
+    // Another holds no more, because what the first had is gone, or is used again.
+    let usage = measure(round);
+    assert!(usage.held <= 0, "{usage:?}");
+    let usage = measure(|| drop(rig.input.park()));
+    assert!(usage.held > -72 * KIB as isize, "{usage:?}");
 }
 
 #[test]

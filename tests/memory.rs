@@ -199,6 +199,21 @@ fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
 }
 
 #[test]
+fn a_peer_that_reads_all_but_a_byte_leaves_the_output_flat() {
+    let mut rig = Rig::new(Config::default());
+    let message = vec![7; 200 * KIB];
+    let usage = measure(|| {
+        for _ in 0..100 {
+            rig.connection
+                .send_binary(&message, &mut rig.output)
+                .unwrap();
+            rig.output.consume(rig.output.len() - 1);
+        }
+    });
+    assert!(usage.peak <= MIB, "{usage:?}");
+}
+
+#[test]
 fn an_echo_of_short_messages_allocates_nothing() {
     let mut rig = Rig::new(Config::default());
     let mut batch = Vec::new();
@@ -214,6 +229,27 @@ fn an_echo_of_short_messages_allocates_nothing() {
         }
     });
     assert_eq!(usage, Usage::default());
+}
+
+#[test]
+fn messages_in_fragments_are_gathered_in_memory_that_stays() {
+    for len in [1000, 60 * KIB] {
+        let mut rig = Rig::new(Config::default());
+        let part = vec![7; len / 2];
+        let bytes = [
+            frame(Opcode::Binary, false, &part),
+            frame(Opcode::Continuation, true, &part),
+        ]
+        .concat();
+        rig.echo(&bytes);
+        rig.echo(&bytes);
+        let usage = measure(|| {
+            for _ in 0..10 {
+                rig.echo(&bytes);
+            }
+        });
+        assert_eq!(usage, Usage::default(), "{len} bytes");
+    }
 }
 
 // -- What drips -----------------------------------------------------------------------------------
