@@ -675,6 +675,13 @@ fn each_interim_answer_has_the_limits_of_a_head_to_itself() {
     assert!(matches!(outcome, Ok(Some(_))), "{outcome:?}");
 }
 
+#[test]
+fn a_status_line_without_an_end_is_refused_at_the_limit() {
+    let beyond = vec![b'x'; Config::default().max_head_len + 1];
+    is_refused(&[], &beyond, &HandshakeError::HeadTooLong);
+    assert_eq!(bytes_until_outcome(&beyond), beyond.len());
+}
+
 // ---- Refusals ----
 
 #[test]
@@ -846,11 +853,15 @@ fn a_chunk_extension_may_be_long_however_it_comes() {
         assert!(refused.body_truncated || &refused.body[..] == b"hello");
     }
     // A size line without an end is not waited for.
-    let mut endless = b"HTTP/1.1 500 \r\nTransfer-Encoding: chunked\r\n\r\n5;".to_vec();
-    endless.resize(64 << 10, b'x');
-    let refused = refused(&endless);
-    assert!(refused.body_truncated);
-    assert_eq!(&refused.body[..], b"");
+    let head = b"HTTP/1.1 500 \r\nTransfer-Encoding: chunked\r\n\r\n";
+    for len in [256, 64 << 10] {
+        let mut endless = head.to_vec();
+        endless.extend_from_slice(b"5;");
+        endless.resize(head.len() + len, b'x');
+        let refused = refused(&endless);
+        assert!(refused.body_truncated);
+        assert_eq!(&refused.body[..], b"");
+    }
 }
 
 #[test]

@@ -994,6 +994,20 @@ fn a_value_may_hold_tabs_and_bytes_outside_ascii() {
 }
 
 #[test]
+fn a_list_may_be_spread_over_several_lines() {
+    // RFC 9110, section 5.6.1: "A recipient MUST parse and ignore a reasonable number of empty list
+    // elements".
+    let request = accepted(&upgrade_and(&[
+        "X-List: a,, b ,",
+        "X-Other: x",
+        "x-list:\tc",
+    ]));
+    let elements: Vec<_> = request.headers().list("X-LIST").collect();
+    assert_eq!(elements, [b"a", b"b", b"c"]);
+    assert_eq!(request.headers().list("X-None").count(), 0);
+}
+
+#[test]
 fn a_head_that_is_not_whole_is_waited_for() {
     let whole = upgrade();
     for len in 0..whole.len() {
@@ -1205,6 +1219,9 @@ fn a_head_without_an_end_is_refused_at_the_limit() {
         let error = judge(&bytes).unwrap_err();
         assert_eq!(error.status(), Some(status), "{beginning:?} {piece:?}");
         assert_eq!(bytes_until_refusal(&bytes), at, "{beginning:?} {piece:?}");
+        // One read that brings the byte beyond, and not a byte more, is refused as well.
+        let outcome = feed(&defaults(), &bytes[..at], usize::MAX).0;
+        assert_eq!(outcome.unwrap_err(), error, "{beginning:?} {piece:?}");
     }
 }
 
@@ -1490,6 +1507,41 @@ fn a_rejection_has_any_final_status() {
             SendError::StatusInvalid,
             "{status}"
         );
+    }
+}
+
+#[test]
+fn a_status_has_the_phrase_that_is_registered_for_it() {
+    for (status, phrase) in [
+        (200, "OK"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (408, "Request Timeout"),
+        (414, "URI Too Long"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (505, "HTTP Version Not Supported"),
+        // RFC 9112, section 4: one that is not known here goes without.
+        (418, ""),
+    ] {
+        let request = accepted_once(&upgrade());
+        let response = Response::new(status).unwrap();
+        let answer = written_by(|output| request.reject(&response, output));
+        let line = format!("HTTP/1.1 {status} {phrase}\r\n");
+        assert!(answer.starts_with(line.as_bytes()), "{line:?}");
     }
 }
 

@@ -492,6 +492,8 @@ fn an_error_is_answered_as_on_bytes() {
         assert_eq!(answer.body(), &format!("{error}\n"));
         let headers = answer.headers();
         assert_eq!(headers["content-type"], "text/plain; charset=utf-8");
+        let own = http::Response::<Bytes>::from(error.clone());
+        assert_eq!((own.status(), own.body()), (answer.status(), answer.body()));
         // Who writes it says how long it is.
         assert!(!headers.contains_key("content-length"));
         let is_426 = answer.status() == 426;
@@ -648,7 +650,7 @@ fn an_extended_connect_is_accepted_with_200_and_without_a_key() {
 #[test]
 fn an_extended_connect_has_the_rules_that_are_left() {
     type Change = fn(&mut http::Request<()>);
-    let cases: [(Change, HandshakeError); 12] = [
+    let cases: [(Change, HandshakeError); 13] = [
         (
             |request| *request.method_mut() = Method::GET,
             HandshakeError::NotAnUpgrade,
@@ -687,6 +689,14 @@ fn an_extended_connect_has_the_rules_that_are_left() {
         ),
         (
             |request| *request.uri_mut() = "h:443".parse().unwrap(),
+            HandshakeError::TargetInvalid,
+        ),
+        (
+            |request| {
+                let mut parts = http::uri::Parts::default();
+                parts.path_and_query = Some("*".parse().unwrap());
+                *request.uri_mut() = http::Uri::from_parts(parts).unwrap();
+            },
             HandshakeError::TargetInvalid,
         ),
         (
