@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use framewright::{
-    CloseFrame, Config, EndCause, Initiator, MessageKind, ProtocolError, Role, SendError, State,
-    Teardown,
+    CloseFrame, Config, Connection, EndCause, Initiator, MessageKind, ProtocolError, Role,
+    SendError, State, Teardown,
 };
 use support::*;
 
@@ -670,9 +672,12 @@ fn a_close_whose_output_was_never_written_is_still_owed_once() {
 }
 
 #[test]
-fn the_role_is_the_one_given() {
+fn the_role_and_the_configuration_are_those_given() {
     for role in ROLES {
         assert_eq!(Endpoint::new(role).connection.role(), role);
+        let config = Arc::new(Config::default());
+        let connection = Connection::new(role, Arc::clone(&config));
+        assert!(Arc::ptr_eq(connection.config(), &config));
     }
     assert_eq!(peer_of(Role::Client), Role::Server);
 }

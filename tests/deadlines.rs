@@ -627,6 +627,26 @@ fn a_long_message_that_is_still_coming_is_not_idleness() {
 }
 
 #[test]
+fn a_control_frame_is_no_message_however_slowly_it_comes() {
+    for role in ROLES {
+        let config = config(|config| {
+            config.idle_timeout = Some(60 * SECOND);
+            config.ping_interval = None;
+        });
+        let (mut endpoint, start) = started(role, config);
+        let ping = frame(PING, [7; 100]).sent_by(peer_of(role)).bytes();
+        for (byte, second) in ping.iter().zip(1_u32..) {
+            assert!(second == 1 || !endpoint.input.is_idle());
+            wake(&mut endpoint, start + second * SECOND / 2);
+            endpoint.receive(&[*byte]);
+        }
+        assert_eq!(sent(&endpoint.take_written()), [(PONG, vec![7; 100])]);
+        let close = wake_at_deadline(&mut endpoint, start, 60 * SECOND);
+        assert_eq!(&close[0].1[..2], &[0x03, 0xe9], "1001");
+    }
+}
+
+#[test]
 fn a_transport_that_takes_bytes_again_is_a_sign_of_life() {
     let config = config(|config| config.idle_timeout = Some(50 * SECOND));
     for role in ROLES {

@@ -305,6 +305,27 @@ fn a_text_leaves_nothing_behind_for_the_next() {
 }
 
 #[test]
+fn text_without_a_first_byte_of_a_character_fails_at_every_length() {
+    // All bits of these bytes together are those of 0x80, which is the least that is not ASCII.
+    for role in ROLES {
+        for len in (1..=70).chain([1000, 5000]) {
+            for place in [0, len / 2, len - 1] {
+                let mut bytes = vec![0; len];
+                assert_eq!(
+                    receive_frames(role, &[frame(TEXT, &bytes)]).error,
+                    None,
+                    "NUL is a character"
+                );
+                bytes[place] = 0x80;
+                let outcome = receive_frames(role, &[frame(TEXT, &bytes)]);
+                assert_eq!(outcome.received, [], "{len} bytes, at {place}");
+                assert_eq!(outcome.error, Some(ProtocolError::TextNotUtf8));
+            }
+        }
+    }
+}
+
+#[test]
 fn binary_messages_are_not_judged() {
     for role in ROLES {
         for (invalid, _) in INVALID {
