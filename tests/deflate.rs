@@ -17,8 +17,8 @@ use framewright::handshake::{
     Acceptance, ClientHandshake, ClientRequest, DeflateConfig, Request, ServerHandshake,
 };
 use framewright::{
-    Compression, Config, Connection, Delivery, Message, MessageKind, ProtocolError, RecvBuffer,
-    Role, SendBuffer, SendError, State,
+    Compression, Config, Connection, Delivery, Message, MessageKind, PreparedMessage,
+    ProtocolError, RecvBuffer, Role, SendBuffer, SendError, State,
 };
 use support::*;
 
@@ -165,6 +165,42 @@ fn several_streams_may_follow_each_other_in_a_message() {
         let frames = [compressed(BINARY, &first), compressed(BINARY, &payload)];
         assert!(is_legal);
         Setting::new(TAKEOVER).assert_receives(&frames, &[binary(&noise), binary(&copied)]);
+    }
+}
+
+#[test]
+fn a_message_has_at_most_128_streams() {
+    let bare = &HELLO_FINAL[..HELLO_FINAL.len() - 1];
+    for params in [TAKEOVER, NO_TAKEOVER] {
+        let most = compressed(TEXT, bare.repeat(128));
+        let hellos = text(&"Hello".repeat(128));
+        // Each message counts its own.
+        Setting::new(params).assert_receives(&[most.clone(), most], &[hellos.clone(), hellos]);
+        let beyond = compressed(TEXT, bare.repeat(129));
+        Setting::new(params).assert_fails(&[beyond], &[], ProtocolError::CompressedDataInvalid);
+    }
+}
+
+#[test]
+fn a_message_that_fills_the_room_for_it_to_a_byte_is_whole() {
+    // All of the payload may be taken while the end of its last copy still waits for room, which
+    // grows from 4 KiB to its double.
+    for room in [4096, 8192, 16_384] {
+        for len in room - 2..room + 20 {
+            let message = vec![b'z'; len];
+            let payload = deflate_message(&mut peer(), &message);
+            // A message that comes in one short frame goes a way of its own.
+            let (front, rest) = payload.split_at(1);
+            let frames = [
+                compressed(BINARY, &payload),
+                fragment(BINARY, front).rsv(RSV1),
+                frame(CONTINUATION, rest),
+            ];
+            let mut end = Setting::new(NO_TAKEOVER).endpoint(Role::Client);
+            end.receive(&concat(&frames));
+            assert_eq!(end.error, None, "{len} bytes");
+            assert!(end.received == [binary(&message), binary(&message)]);
+        }
     }
 }
 
@@ -758,6 +794,31 @@ fn messages_are_delivered_in_chunks_as_they_are_inflated() {
 }
 
 #[test]
+fn what_a_fragment_inflates_to_is_delivered_before_the_next_comes() {
+    let setting = Setting::new(TAKEOVER).config(|config| config.delivery = Delivery::Chunks);
+    for len in [4096 + 100, 3 * 4096 + 50, 70_000] {
+        let payload = deflate_message(&mut peer(), &vec![b'z'; len]);
+        for cut in 1..payload.len() {
+            let mut end = setting.endpoint(Role::Client);
+            end.receive(&fragment(BINARY, &payload[..cut]).rsv(RSV1).bytes());
+            let delivered: usize = end
+                .received
+                .iter()
+                .map(|event| match event {
+                    Received::Chunk { payload, .. } => payload.len(),
+                    event => panic!("{event:?}"),
+                })
+                .sum();
+            let mut inflated = Vec::with_capacity(len + 1);
+            Decompress::new(false)
+                .decompress_vec(&payload[..cut], &mut inflated, FlushDecompress::Sync)
+                .unwrap();
+            assert_eq!(delivered, inflated.len(), "{cut} of {}", payload.len());
+        }
+    }
+}
+
+#[test]
 fn an_event_of_a_compressed_message_can_be_taken() {
     for message in ["short".repeat(3), "long".repeat(5000)] {
         for role in ROLES {
@@ -961,6 +1022,40 @@ fn a_message_that_does_not_shrink_goes_as_it_is_and_is_not_referred_to() {
                     assert!(peer.inflate(&frames[0].payload) == Some(message));
                 } else {
                     assert!(frames[0].payload == message);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_byte_less_is_worth_it_whatever_else_waits() {
+    // Messages that deflate to a byte less than they have, and to as many.
+    let candidates: Vec<_> = (0..100)
+        .map(|len| [noise(60), vec![b'a'; len]].concat())
+        .map(|message| (deflate_message(&mut peer(), &message).len(), message))
+        .collect();
+    let find = |saved: usize| {
+        let found = candidates
+            .iter()
+            .find(|(len, message)| len + saved == message.len());
+        found.expect("one byte more saves one more").1.clone()
+    };
+    let mut deflate = DeflateConfig::default();
+    deflate.level = 6;
+    for role in ROLES {
+        let setting = Setting::new(NO_TAKEOVER).deflate(deflate.clone());
+        let mut end = setting.endpoint(role);
+        for _ in 0..3 {
+            for (message, is_compressed) in [(find(1), true), (find(0), false)] {
+                let prepared = PreparedMessage::binary(message.clone());
+                end.connection
+                    .send_prepared(&prepared, &mut end.output)
+                    .unwrap();
+                send(&mut end, Message::binary(message), Compression::Auto);
+                let frames = frames_in(&end.output.to_vec());
+                for frame in &frames[frames.len() - 2..] {
+                    assert_eq!(frame.rsv == RSV1, is_compressed, "frame {}", frames.len());
                 }
             }
         }
