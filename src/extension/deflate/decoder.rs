@@ -40,10 +40,7 @@ impl Decoder {
         }
         let mut step = self.inflate(piece, output, InflateFlush::SyncFlush);
         if last == Last::No || !step.done || step.error.is_some() {
-            return Step {
-                done: step.done && last == Last::No,
-                ..step
-            };
+            return step;
         }
         if self.needs_tail && !self.ends_with_tail(&mut output[step.written..]) {
             step.error = Some(ProtocolError::CompressedDataInvalid);
