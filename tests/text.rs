@@ -92,6 +92,19 @@ fn a_character_may_be_split_across_fragments() {
 }
 
 #[test]
+fn to_look_again_inside_a_character_changes_nothing() {
+    for role in ROLES {
+        let bytes = sent_by(peer_of(role), &[frame(TEXT, "\u{20ac}")]);
+        let mut endpoint = Endpoint::new(role);
+        for byte in &bytes {
+            endpoint.receive_in_chunks(core::slice::from_ref(byte), 1);
+            endpoint.handle_input();
+        }
+        assert_eq!(endpoint.received, [text("\u{20ac}")]);
+    }
+}
+
+#[test]
 fn a_ping_inside_a_character_is_no_part_of_it() {
     for role in ROLES {
         let frames = [

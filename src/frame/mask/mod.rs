@@ -141,7 +141,8 @@ mod tests {
         mask_by_the_letter(&mut text, KEY, 0);
         let says_ascii = |text: &[u8]| mask(&mut text.to_vec(), doubled(KEY));
         assert!(says_ascii(&text), "{name}: {len} bytes of ASCII");
-        for place in 0..len {
+        // In a long one not every place is another one, and 37 comes to each of a vector.
+        for place in (0..len).step_by(if len < 600 { 1 } else { 37 }) {
             text[place] ^= 0x80;
             assert!(
                 !says_ascii(&text),
