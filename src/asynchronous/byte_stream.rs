@@ -131,7 +131,7 @@ impl<T: Transport> ByteStream<T> {
             .driver()
             .queue(|connection, output| connection.send_binary(bytes, output));
         // A read that waits writes it.
-        self.socket.driver().share().wake_one(Party::Reader);
+        self.socket.driver().share().wake_reader();
         Poll::Ready(match sent {
             Ok(()) => Ok(bytes.len()),
             Err(error) => Err(into_io(error.into())),

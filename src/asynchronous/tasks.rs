@@ -4,6 +4,7 @@
 //! several tasks share them, this is that one, and wakes them all. It knows nothing of what they
 //! wait for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -19,6 +20,11 @@ pub(super) enum Party {
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     waiting: Mutex<Vec<(Party, Waker)>>,
+    /// Whether the reader is among them: whoever queues asks at every message, and mostly it is not.
+    ///
+    /// Changed under the lock of `waiting`. The reader registers, and others queue, under the lock of what
+    /// they share, so that one who queued after it had looked sees that it waits.
+    reader_waits: AtomicBool,
 }
 
 impl Tasks {
@@ -33,6 +39,9 @@ impl Tasks {
                 None
             }
         };
+        if party == Party::Reader {
+            self.reader_waits.store(true, Ordering::Relaxed);
+        }
         drop(waiting);
         // It may be the last of its task, which may own what waits here.
         drop(replaced);
@@ -40,30 +49,37 @@ impl Tasks {
 
     /// Notes that a task waits no longer.
     pub(super) fn forget(&self, party: Party) {
-        let mut waiting = self.lock();
-        let index = waiting.iter().position(|(other, _)| *other == party);
-        let forgotten = index.map(|index| waiting.swap_remove(index));
-        drop(waiting);
-        drop(forgotten);
+        drop(self.take(party));
     }
 
-    /// Wakes one party, if it waits.
-    pub(super) fn wake_one(&self, party: Party) {
-        let mut waiting = self.lock();
-        let index = waiting.iter().position(|(other, _)| *other == party);
-        let woken = index.map(|index| waiting.swap_remove(index));
-        drop(waiting);
-        if let Some((_, waker)) = woken {
+    /// Wakes the reader, if it waits.
+    pub(super) fn wake_reader(&self) {
+        if self.reader_waits.load(Ordering::Relaxed)
+            && let Some(waker) = self.take(Party::Reader)
+        {
             waker.wake();
         }
     }
 
     /// Wakes all that wait.
     pub(super) fn wake_all(&self) {
-        let woken = core::mem::take(&mut *self.lock());
+        let mut waiting = self.lock();
+        let woken = core::mem::take(&mut *waiting);
+        self.reader_waits.store(false, Ordering::Relaxed);
+        drop(waiting);
         for (_, waker) in woken {
             waker.wake();
         }
+    }
+
+    /// Takes a party off the list.
+    fn take(&self, party: Party) -> Option<Waker> {
+        let mut waiting = self.lock();
+        if party == Party::Reader {
+            self.reader_waits.store(false, Ordering::Relaxed);
+        }
+        let index = waiting.iter().position(|(other, _)| *other == party)?;
+        Some(waiting.swap_remove(index).1)
     }
 
     /// The list is whole after every change, also where a waker panicked while it was cloned.

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Waker};
 
 use super::Driver;
 use crate::adapter::{Error, Fed};
-use crate::asynchronous::tasks::Party;
 use crate::asynchronous::transport::{Timer as _, Transport};
 use crate::connection::{Compression, PreparedMessage, State};
 use crate::error::SendError;
@@ -98,7 +97,7 @@ impl<T: Transport> Driver<T> {
                 }
                 if let Some(tasks) = &self.tasks {
                     // It waits for this write from now on.
-                    tasks.wake_one(Party::Reader);
+                    tasks.wake_reader();
                 }
                 Ok(false)
             }

@@ -29,8 +29,6 @@ struct Shared<T: Transport> {
 struct State<T: Transport> {
     driver: Driver<T>,
     has_reader: bool,
-    /// Whether the reader was woken for what is queued, and has not looked since.
-    is_reader_woken: bool,
 }
 
 /// Splits a WebSocket.
@@ -45,7 +43,6 @@ pub(super) fn split<T: Transport>(
         state: Mutex::new(State {
             driver,
             has_reader: true,
-            is_reader_woken: false,
         }),
         tasks,
         writers: AtomicU64::new(1),

@@ -114,11 +114,12 @@ impl<T: Transport> Reader<T> {
 
     fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         let input = &mut self.input;
-        let mut state = self.shared.lock();
-        state.is_reader_woken = false;
-        state.driver.poll_as(Party::Reader, cx, |driver, cx| {
-            driver.poll_advance(input, Replies::Wait, cx)
-        })
+        self.shared
+            .lock()
+            .driver
+            .poll_as(Party::Reader, cx, |driver, cx| {
+                driver.poll_advance(input, Replies::Wait, cx)
+            })
     }
 }
 

@@ -350,7 +350,7 @@ impl<T: Transport> Writer<T> {
         queue: impl FnOnce(&mut Driver<T>) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         self.queue(queue).await?;
-        self.shared.tasks.wake_one(Party::Reader);
+        self.shared.tasks.wake_reader();
         Ok(())
     }
 
@@ -376,14 +376,8 @@ impl<T: Transport> Writer<T> {
     /// Tries to queue, and has the reader write it.
     fn try_feed_as<R>(&self, feed: impl FnOnce(&mut Driver<T>) -> R) -> R {
         self.flushing.store(NOT_FLUSHING, Ordering::Relaxed);
-        let mut state = self.shared.lock();
-        let fed = feed(&mut state.driver);
-        // Once for all that is queued until it looks.
-        let is_woken = core::mem::replace(&mut state.is_reader_woken, true);
-        drop(state);
-        if !is_woken {
-            self.shared.tasks.wake_one(Party::Reader);
-        }
+        let fed = feed(&mut self.shared.lock().driver);
+        self.shared.tasks.wake_reader();
         fed
     }
 
