@@ -171,6 +171,30 @@ fn many_short_fragments_cost_linear_work() {
 }
 
 #[test]
+fn many_long_fragments_cost_linear_work() {
+    const FRAGMENTS: usize = 512;
+    const LEN: usize = 12 * KIB;
+    let mut rig = Rig::new(Config::default());
+    let usage = measure(|| {
+        for index in 0..FRAGMENTS {
+            let opcode = match index {
+                0 => Opcode::Binary,
+                _ => Opcode::Continuation,
+            };
+            let is_last = index == FRAGMENTS - 1;
+            rig.input.extend(&frame(opcode, is_last, &[0; LEN]));
+            assert_eq!(rig.advance(), Ok(is_last));
+        }
+    });
+    let len = FRAGMENTS * LEN;
+    assert_eq!(
+        rig.input.take_message().map(|it| it.payload().len()),
+        Some(len)
+    );
+    assert!(usage.moved <= 4 * len, "{usage:?}");
+}
+
+#[test]
 fn a_million_pings_from_a_peer_that_never_reads_leave_one_pong() {
     const BATCH: usize = 400;
     let payload = [b'p'; 125];

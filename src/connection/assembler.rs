@@ -13,7 +13,7 @@ use bytes::buf::{BufMut, Limit};
 use super::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Step;
-use crate::frame::{MaskingKey, mask, mask_and_look};
+use crate::frame::{FrameHeader, MaskingKey, mask, mask_and_look, mask_piece_into};
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
 
@@ -30,6 +30,8 @@ pub(super) struct Assembler {
     /// The announced lengths of the frames so far, for the limit.
     announced_len: u64,
     fragments: u64,
+    /// Whether the frame that has begun is the last, so that its length is the message's.
+    is_last_frame: bool,
     /// Initialised throughout, so that a read may land behind `filled`.
     ///
     /// INVARIANT: processed <= filled <= bytes.len()
@@ -61,6 +63,7 @@ impl Assembler {
             utf8: Utf8Validator::new(),
             announced_len: 0,
             fragments: 0,
+            is_last_frame: false,
             bytes: Vec::new(),
             filled: 0,
             processed: 0,
@@ -78,12 +81,14 @@ impl Assembler {
         self.utf8 = Utf8Validator::new();
         self.announced_len = 0;
         self.fragments = 0;
+        self.is_last_frame = false;
     }
 
     /// Counts a frame of the message.
-    pub(super) fn add_frame(&mut self, payload_len: u64) {
-        self.announced_len = self.announced_len.saturating_add(payload_len);
+    pub(super) fn add_frame(&mut self, header: &FrameHeader) {
+        self.announced_len = self.announced_len.saturating_add(header.payload_len);
         self.fragments = self.fragments.saturating_add(1);
+        self.is_last_frame = header.fin;
     }
 
     /// Unmasks a piece of the message that is not kept here, because it is whole or a chunk, and
@@ -99,11 +104,28 @@ impl Assembler {
         process(piece, key, offset, is_text.then_some(&mut self.utf8))
     }
 
-    /// Appends bytes as they came.
-    pub(super) fn append(&mut self, bytes: &[u8]) {
+    /// Appends a piece of the message, `offset` bytes into the frame's payload, unmasks and validates it.
+    ///
+    /// Call [`process`](Self::process) before it.
+    pub(super) fn append(
+        &mut self,
+        piece: &[u8],
+        key: Option<MaskingKey>,
+        offset: usize,
+    ) -> Result<(), ProtocolError> {
         self.bytes.truncate(self.filled);
-        self.bytes.extend_from_slice(bytes);
+        self.reserve(piece.len());
+        // What is no text is unmasked as it is copied, and so walked once.
+        let unmasking = key.filter(|_| self.kind != Some(MessageKind::Text));
+        if let Some(key) = unmasking {
+            mask_piece_into(&mut self.bytes, piece, key, offset);
+            self.processed = self.bytes.len();
+        } else {
+            self.bytes.extend_from_slice(piece);
+        }
         self.filled = self.bytes.len();
+        self.process(key, offset)?;
+        Ok(())
     }
 
     /// Appends what one step of decoding a piece of `len` bytes yields, and validates it.
@@ -190,7 +212,7 @@ impl Assembler {
     /// Returns room for at most `len` bytes behind what has arrived.
     pub(super) fn spare_mut(&mut self, len: usize) -> &mut [u8] {
         if self.bytes.len() - self.filled < len.min(LEAST_SPARE) {
-            self.reserve(len);
+            self.reserve(len.min(LEAST_SPARE));
             // Only what the next read may fill, which is then in the cache when it does.
             let end = self.filled + len.min(LONGEST_READ);
             self.bytes.resize(end.min(self.bytes.capacity()), 0);
@@ -203,22 +225,33 @@ impl Assembler {
     #[cfg(feature = "tokio")]
     pub(super) fn appendable(&mut self, len: usize) -> Limit<&mut Vec<u8>> {
         self.bytes.truncate(self.filled);
-        self.reserve(len);
+        self.reserve(len.min(LEAST_SPARE));
         let room = self.bytes.capacity() - self.filled;
         (&mut self.bytes).limit(room.min(len).min(LONGEST_READ))
     }
 
-    /// Makes room for at most `len` bytes behind what has arrived, and never much more than has
-    /// arrived: memory follows bytes, not claims.
-    fn reserve(&mut self, len: usize) {
-        if self.bytes.capacity() - self.filled < len.min(LEAST_SPARE) {
+    /// Makes room for `least` bytes behind what has arrived, and never for much more than has arrived:
+    /// memory follows bytes, not claims.
+    fn reserve(&mut self, least: usize) {
+        if self.bytes.capacity() - self.filled < least {
             // The buffer at least doubles, so that growing moves each byte a few times at most,
             // however little each read brings; and a little more where that is all there will be.
-            let growth = self.filled.max(LEAST_GROWTH);
-            let is_last = len <= growth.saturating_add(LEAST_GROWTH);
-            let end = self.filled + if is_last { len } else { growth };
-            self.bytes.reserve_exact(end - self.bytes.len());
+            let growth = self.filled.max(LEAST_GROWTH).max(least);
+            let growth = match self.remaining_len() {
+                Some(len) if len <= growth.saturating_add(LEAST_GROWTH) => len.max(least),
+                Some(_) | None => growth,
+            };
+            self.bytes
+                .reserve_exact(self.filled + growth - self.bytes.len());
         }
+    }
+
+    /// How many bytes of the message are to come, if that is known.
+    fn remaining_len(&self) -> Option<usize> {
+        let remaining = self.announced_len.saturating_sub(self.filled as u64);
+        usize::try_from(remaining)
+            .ok()
+            .filter(|_| self.is_last_frame)
     }
 
     /// Notes that `len` bytes arrived in [`spare_mut`](Self::spare_mut), or were appended.

@@ -69,6 +69,14 @@ pub(super) struct FrameInFlight {
     place: Place,
 }
 
+impl FrameInFlight {
+    /// How many bytes of the payload are not unmasked and validated.
+    fn remaining_len(&self) -> usize {
+        let remaining = self.header.payload_len.saturating_sub(self.received);
+        usize::try_from(remaining).unwrap_or(usize::MAX)
+    }
+}
+
 /// Where the payload of a frame is gathered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -404,7 +412,7 @@ impl RecvBuffer {
     pub(super) fn begin_frame(&mut self, header: FrameHeader, place: Place) {
         self.consume(header.encoded_len());
         if !header.opcode.is_control() {
-            self.assembler.add_frame(header.payload_len);
+            self.assembler.add_frame(&header);
         }
         self.frame = Some(FrameInFlight {
             header,
@@ -415,14 +423,11 @@ impl RecvBuffer {
     }
 
     /// Whether a payload is better kept in the window than moved: it is whole already, or so short
-    /// that moving its beginning once is cheaper than a buffer of its own.
+    /// that moving its beginning to the front of the window is cheaper than a buffer of its own.
     #[inline]
     pub(super) fn fits_in_window(&self, header: &FrameHeader) -> bool {
-        let Ok(payload_len) = usize::try_from(header.payload_len) else {
-            return false;
-        };
         let there = (self.tail - self.head).saturating_sub(header.encoded_len());
-        payload_len <= there || payload_len <= self.window.len() / 4
+        usize::try_from(header.payload_len).is_ok_and(|len| len <= there.max(LANDED_LEN))
     }
 
     /// Returns what was located and its payload, for the reply that it may need.
@@ -450,18 +455,19 @@ impl RecvBuffer {
     /// How many bytes of the payload in flight may still land in the message.
     fn landable_len(&self) -> usize {
         let Some(frame) = &self.frame else { return 0 };
-        let pending = frame.received + self.assembler.unprocessed_len() as u64;
-        let remaining = frame.header.payload_len.saturating_sub(pending);
-        usize::try_from(remaining).unwrap_or(usize::MAX)
+        frame
+            .remaining_len()
+            .saturating_sub(self.assembler.unprocessed_len())
     }
 
-    /// Whether the next read lands in the message: what was received is consumed, and much of a long
-    /// payload is to come.
+    /// Whether the next read lands in the message: what was received is consumed, and so much of a long
+    /// payload is to come that a read of its own is worth it.
     fn lands_in_message(&self) -> bool {
         let is_kept = self
             .frame
             .is_some_and(|frame| frame.place == Place::Message);
-        is_kept && self.head == self.tail && self.landable_len() >= LANDED_LEN
+        let least = LANDED_LEN.max(self.window.len() / 4);
+        is_kept && self.head == self.tail && self.landable_len() >= least
     }
 
     /// Chooses where the next read lands, and makes room there.

@@ -107,17 +107,18 @@ impl RecvBuffer {
     /// The payload moves to the message, unless it landed there.
     fn gather_in_message(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
         let header = frame.header;
-        let wanted = self.landable_len();
-        let len = wanted.min(self.tail - self.head);
-        if len > 0 {
-            self.assembler
-                .append(&self.window[self.head..self.head + len]);
-            self.consume(len);
-        }
-        let processed = self
+        let landed = self
             .assembler
             .process(header.mask, key_offset(frame.received))?;
-        frame.received += processed as u64;
+        frame.received += landed as u64;
+        let piece = &self.window[self.head..self.tail];
+        let piece = &piece[..frame.remaining_len().min(piece.len())];
+        if !piece.is_empty() {
+            let (key, offset) = (header.mask, key_offset(frame.received));
+            self.assembler.append(piece, key, offset)?;
+            self.head += piece.len();
+            frame.received += piece.len() as u64;
+        }
         if frame.received < header.payload_len {
             self.frame = Some(*frame);
             return Ok(false);

@@ -86,14 +86,20 @@ pub(crate) fn mask_and_look(payload: &mut [u8], key: MaskingKey, offset: usize) 
 /// Appends `payload` to `output`, masked.
 #[inline]
 pub fn mask_into(output: &mut Vec<u8>, payload: &[u8], key: MaskingKey) {
-    let key = doubled(key.0);
-    if payload.len() <= SHORT_LEN {
-        portable::append_short(output, payload, key);
+    mask_piece_into(output, payload, key, 0);
+}
+
+/// Appends a piece of a payload to `output`, masked or unmasked; `offset` is as that of [`mask`].
+#[inline]
+pub(crate) fn mask_piece_into(output: &mut Vec<u8>, piece: &[u8], key: MaskingKey, offset: usize) {
+    let key = turned(doubled(key.0), offset);
+    if piece.len() <= SHORT_LEN {
+        portable::append_short(output, piece, key);
     } else {
         #[cfg(target_arch = "x86_64")]
-        x86_64::append(output, payload, key);
+        x86_64::append(output, piece, key);
         #[cfg(not(target_arch = "x86_64"))]
-        portable::append_long(output, payload, key);
+        portable::append_long(output, piece, key);
     }
 }
 
@@ -188,26 +194,29 @@ mod tests {
 
     #[test]
     fn every_length_offset_and_alignment_agrees_with_the_rfc() {
+        let lens = || (0..=257).chain(long_lens());
         for offset in 0..4 {
             let key = |key| {
                 let [a, b, c, d, ..] = turned(key, 4 - offset).to_le_bytes();
                 MaskingKey::new([a, b, c, d])
             };
-            compare_in_place("mask", (0..=257).chain(long_lens()), |payload, turned| {
+            compare_in_place("mask", lens(), |payload, turned| {
                 mask(payload, key(turned), offset);
                 payload.is_ascii()
             });
-            compare_in_place("look", (0..=257).chain(long_lens()), |payload, turned| {
+            compare_in_place("look", lens(), |payload, turned| {
                 mask_and_look(payload, key(turned), offset)
             });
         }
-        compare_appending(
-            "mask_into",
-            (0..=257).chain(long_lens()),
-            |output, payload, _| {
-                mask_into(output, payload, MaskingKey::new(KEY));
-            },
-        );
+        compare_appending("mask_into", lens(), |output, payload, _| {
+            mask_into(output, payload, MaskingKey::new(KEY));
+        });
+        // From the third byte of a payload on, whose key begins two bytes earlier.
+        let [a, b, c, d] = KEY;
+        let earlier = MaskingKey::new([c, d, a, b]);
+        compare_appending("mask_piece_into", lens(), |output, payload, _| {
+            mask_piece_into(output, payload, earlier, 2);
+        });
     }
 
     #[test]
