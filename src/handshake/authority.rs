@@ -47,23 +47,27 @@ fn is_host(host: &str) -> bool {
             .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     }
     let mut bytes = host.bytes();
-    while let Some(byte) = bytes.next() {
-        let allowed = match byte {
-            b'%' => [bytes.next(), bytes.next()]
+    while let Some(byte) = bytes.find(|byte| !IS_HOST_BYTE[usize::from(*byte)]) {
+        let is_escape = byte == b'%'
+            && [bytes.next(), bytes.next()]
                 .into_iter()
-                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
-            _ => is_host_byte(byte),
-        };
-        if !allowed {
+                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()));
+        if !is_escape {
             return false;
         }
     }
     true
 }
 
-/// Whether a byte is of an unreserved character or a sub-delimiter.
-const fn is_host_byte(byte: u8) -> bool {
-    matches!(byte,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
-            | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-}
+/// Which bytes are of an unreserved character or a sub-delimiter.
+const IS_HOST_BYTE: [bool; 256] = {
+    let mut is_host_byte = [false; 256];
+    let (mut index, mut byte) = (0, 0_u8);
+    while byte.is_ascii() {
+        is_host_byte[index] = matches!(byte,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
+                | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        (index, byte) = (index + 1, byte + 1);
+    }
+    is_host_byte
+};

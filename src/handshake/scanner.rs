@@ -84,23 +84,49 @@ impl HeadScanner {
                     return Err(HandshakeError::HeadMalformed);
                 }
                 _ => {
-                    let in_request_line = kind == HeadKind::Request && self.lines == 0;
                     self.line_len += 1;
-                    let mut room = config.max_head_len - self.scanned;
-                    if in_request_line {
-                        let line_room = config.max_request_line_len.checked_sub(self.line_len);
-                        room = room.min(line_room.ok_or(HandshakeError::RequestLineTooLong)?);
-                    }
-                    // No rule but the limits is about a printable byte, unless a line begins with
-                    // it.
-                    let rest = &bytes[self.scanned..];
-                    let printable_len = printable_len(&rest[..room.min(rest.len())]);
-                    self.scanned += printable_len;
-                    self.line_len += printable_len;
+                    self.skip_printable(kind, config, bytes)?;
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Skips printable bytes, and ends of lines between them.
+    ///
+    /// No rule but the limits is about them, unless a line begins with a space: what is near a limit is
+    /// left to [`scan`](Self::scan).
+    fn skip_printable(
+        &mut self,
+        kind: HeadKind,
+        config: &Config,
+        bytes: &[u8],
+    ) -> Result<(), HandshakeError> {
+        let bytes = &bytes[..config.max_head_len.min(bytes.len())];
+        let (mut scanned, mut line_len) = (self.scanned, self.line_len);
+        loop {
+            let mut rest = &bytes[scanned..];
+            if kind == HeadKind::Request && self.lines == 0 {
+                let room = config.max_request_line_len.checked_sub(line_len);
+                let room = room.ok_or(HandshakeError::RequestLineTooLong)?;
+                rest = &rest[..room.min(rest.len())];
+            }
+            let len = printable_len(rest);
+            scanned += len;
+            line_len += len;
+            let Some([b'\r', b'\n', b'!'..=b'~']) = bytes[scanned..].first_chunk() else {
+                break;
+            };
+            if self.lines > config.max_headers {
+                break;
+            }
+            self.lines += 1;
+            scanned += 3;
+            line_len = 1;
+        }
+        self.scanned = scanned;
+        self.line_len = line_len;
+        Ok(())
     }
 
     /// Returns how many header lines the head has, once its end was found.
