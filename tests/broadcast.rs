@@ -307,6 +307,33 @@ fn who_is_woken_by_a_message_may_use_the_group() {
 }
 
 #[test]
+fn a_task_that_has_polled_much_drops_nobody_who_reads() {
+    const MEMBERS: usize = 300;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let room = framewright::tokio::Broadcast::<DuplexStream>::new();
+        let mut config = Config::default();
+        config.write_high_water = 1000;
+        let config = Arc::new(config);
+        let _members: Vec<_> = (0..MEMBERS)
+            .map(|_| {
+                let (here, there) = duplex(64 << 10);
+                let (reader, writer) = open_with(here, Role::Server, &config).split();
+                (room.join(writer), reader, there)
+            })
+            .collect();
+        // tokio lets a task poll its streams a hundred times before others have their turn.
+        for number in 0..100 {
+            let reach = room.send(&PreparedMessage::text(text_of(number)));
+            assert_eq!(reach.queued, MEMBERS, "message {number}");
+        }
+    });
+}
+
+#[test]
 fn a_writer_tries_prepared_messages_and_waits_with_them() {
     with_seeds(20, |seed| {
         let mut world = Scheduler::new(seed);
@@ -396,9 +423,13 @@ async fn receive_until_end(mut reader: SimReader) {
 }
 
 fn open(stream: DuplexStream, role: Role) -> WebSocket<DuplexStream> {
+    open_with(stream, role, &Arc::default())
+}
+
+fn open_with(stream: DuplexStream, role: Role, config: &Arc<Config>) -> WebSocket<DuplexStream> {
     WebSocket::from_parts(Parts {
         stream,
-        connection: Connection::new(role, Config::default().into()),
+        connection: Connection::new(role, Arc::clone(config)),
         input: RecvBuffer::new(),
         output: SendBuffer::new(),
     })

@@ -76,6 +76,17 @@ pub trait Transport: Unpin {
     ///
     /// What the stream says.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Polls for somebody who does not wait, whatever the answer is.
+    ///
+    /// Some runtimes have the streams of a task that polled much answer `Pending`, so that other tasks
+    /// have their turn. In `poll` they must not: there it means a peer that does not read.
+    fn poll_at_once<R>(
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        poll(cx)
+    }
 }
 
 /// A clock that can wake a task.

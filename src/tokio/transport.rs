@@ -2,12 +2,14 @@
 //!
 //! Passes calls on; it decides nothing.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use ::tokio::task::coop::unconstrained;
 use ::tokio::time::{Sleep, sleep_until};
 
 use crate::asynchronous::{ByteStream, Runtime, Timer, Transport};
@@ -79,6 +81,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for TokioTransport<S> {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_at_once<R>(
+        cx: &mut Context<'_>,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        pin!(unconstrained(poll_fn(poll))).poll(cx)
     }
 }
 

@@ -87,7 +87,8 @@ impl<T: Transport> Driver<T> {
             Some(tasks) => Waker::from(Arc::clone(tasks)),
             None => Waker::noop().clone(),
         };
-        match self.poll_write(&mut Context::from_waker(&waker)) {
+        let mut cx = Context::from_waker(&waker);
+        match T::poll_at_once(&mut cx, |cx| self.poll_write(cx)) {
             Poll::Ready(written) => written.map(|()| true),
             Poll::Pending => {
                 let now = T::Timer::now();
