@@ -5,6 +5,7 @@
 #[path = "support/scheduler.rs"]
 mod scheduler;
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -307,6 +308,52 @@ fn who_is_woken_by_a_message_may_use_the_group() {
 }
 
 #[test]
+fn a_batch_is_written_at_once_and_wakes_nobody() {
+    struct Woken(AtomicUsize);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (here, there) = duplex(4096);
+        let (mut reader, writer) = open(here, Role::Server).split();
+        let room = framewright::tokio::Broadcast::new();
+        let membership = room.join(writer.clone());
+        let woken = Arc::new(Woken(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(matches!(
+            reader.poll_recv(&mut Context::from_waker(&waker)),
+            Poll::Pending
+        ));
+        let batch: Vec<_> = (0..8).map(|n| PreparedMessage::text(text_of(n))).collect();
+        assert_eq!(
+            membership.send_batch_to_others(&batch).await,
+            Reach::default()
+        );
+        assert_eq!(room.send_batch(&batch).await.queued, 1);
+        assert_eq!(writer.buffered(), 0);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        // What was queued before leaves with it, in order.
+        writer.try_feed("before").unwrap();
+        assert_eq!(room.send_batch(&batch[..1]).await.queued, 1);
+        assert_eq!(writer.buffered(), 0);
+        let mut client = open(there, Role::Client);
+        for number in 0..8 {
+            let received = client.recv().await.unwrap();
+            assert_eq!(received, Some(text_of(number).as_str().into()));
+        }
+        assert_eq!(client.recv().await.unwrap(), Some("before".into()));
+        let received = client.recv().await.unwrap();
+        assert_eq!(received, Some(text_of(0).as_str().into()));
+    });
+}
+
+#[test]
 fn a_task_that_has_polled_much_drops_nobody_who_reads() {
     const MEMBERS: usize = 300;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -331,6 +378,86 @@ fn a_task_that_has_polled_much_drops_nobody_who_reads() {
             assert_eq!(reach.queued, MEMBERS, "message {number}");
         }
     });
+}
+
+#[test]
+fn while_a_batch_is_written_others_have_their_turn() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let room = framewright::tokio::Broadcast::<DuplexStream>::new();
+        let _members: Vec<_> = (0..200)
+            .map(|_| {
+                let (here, there) = duplex(4096);
+                let (reader, writer) = open(here, Role::Server).split();
+                (room.join(writer), reader, there)
+            })
+            .collect();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let turn = Arc::clone(&turns);
+        // It is always ready; `tokio::task::yield_now` would be ready when nobody else is.
+        let other = tokio::spawn(poll_fn(move |cx| {
+            turn.fetch_add(1, Ordering::Relaxed);
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }));
+        let sender = tokio::spawn(async move {
+            let reach = room.send_batch(&[PreparedMessage::text("a")]).await;
+            (reach.queued, turns.load(Ordering::Relaxed))
+        });
+        let (queued, turns) = sender.await.unwrap();
+        assert_eq!(queued, 200);
+        assert!((5..=10).contains(&turns), "{turns} turns");
+        other.abort();
+    });
+}
+
+#[test]
+fn of_a_batch_that_has_no_room_the_first_messages_arrive() {
+    for policy in [SlowPolicy::Skip, SlowPolicy::Drop] {
+        let mut world = Scheduler::new(1);
+        let room = Room::with_slow_policy(policy);
+        let (mut peer, _membership, reader, writer) = member(&mut world, &room);
+        let batch: Vec<_> = (0..MESSAGES)
+            .map(|number| PreparedMessage::text(text_of(number)))
+            .collect();
+        let sent = {
+            let room = room.clone();
+            world.spawn("batch", async move { room.send_batch(&batch).await })
+        };
+        world.run_to_end();
+        let reach = sent.take();
+        let is_dropped = policy == SlowPolicy::Drop;
+        assert_eq!(reach.queued, 0);
+        assert_eq!(reach.dropped, usize::from(is_dropped));
+        assert_eq!(reach.skipped, usize::from(!is_dropped));
+        assert_eq!(room.is_empty(), is_dropped);
+        // No more than the high water and a message.
+        assert!((2000..2400).contains(&writer.buffered()));
+        // The reader, which is woken now that there is room again, writes the rest of what was queued.
+        world.spawn("reader", receive_until_end(reader));
+        let read = world.spawn("peer", async move {
+            let mut frames = Vec::new();
+            let patience = Duration::from_millis(50);
+            while let Some(Some(frame)) = scheduler::timeout(patience, peer.read_frame()).await {
+                frames.push(frame);
+            }
+            frames
+        });
+        assert_eq!(world.run(AT_ONCE), Ok(()));
+        let mut frames = read.take();
+        if is_dropped {
+            let close = frames.pop().expect("frames");
+            assert_eq!(close.0, Opcode::Close);
+        }
+        assert!((12..MESSAGES / 2).contains(&frames.len()));
+        for (number, (opcode, payload)) in frames.into_iter().enumerate() {
+            assert_eq!(opcode, Opcode::Text);
+            assert!(payload == text_of(number).into_bytes());
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Messages to many connections, none of which is waited for.
 //!
-//! Holds writers, and queues with each; their readers' tasks write. What is queued, and how it is
-//! encoded, it does not know.
+//! Holds writers, and queues with each; their readers' tasks write, or whoever sends a batch. What is
+//! queued, and how it is encoded, it does not know.
 
-use core::fmt;
+use core::{fmt, mem};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use super::split::Writer;
 use super::transport::Transport;
@@ -17,8 +19,9 @@ use crate::frame::CloseCode;
 /// A group of connections that receive the same messages; a clone is another handle of it.
 ///
 /// [`send`](Self::send) queues with each connection and wakes the task that receives from it, which
-/// writes all that is queued: messages that are sent at once leave in one write. A connection takes
-/// part with a [`Writer`] for as long as its [`Membership`] lives, or until it closes.
+/// writes all that is queued: messages that are sent at once leave in one write.
+/// [`send_batch`](Self::send_batch) writes by itself. A connection takes part with a [`Writer`] for as
+/// long as its [`Membership`] lives, or until it closes.
 ///
 /// A connection whose peer reads too slowly holds at most
 /// [`write_high_water`](crate::Config::write_high_water) bytes and one message; what becomes of it
@@ -67,11 +70,11 @@ pub enum SlowPolicy {
     Skip,
 }
 
-/// How far a message of a [`Broadcast`] came.
+/// How far a message of a [`Broadcast`] came, or a batch of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Reach {
-    /// How many connections have queued it.
+    /// How many connections have queued it, or written it; of a batch, all of it.
     pub queued: usize,
     /// How many stay in the group and miss it: by the [`SlowPolicy`], or because a fragmented message
     /// of their own is unfinished.
@@ -136,6 +139,43 @@ impl<T: Transport> Broadcast<T> {
         self.group.send(message, None)
     }
 
+    /// Queues messages with every connection, and writes what the transports take at once.
+    ///
+    /// It is for who has several messages at a time, such as a tick of a game or of a market: all of
+    /// them are one visit and one write for each connection, and no task is woken. That is cheaper than
+    /// [`send`](Self::send), and the work of one task, where `send` leaves it to those of the readers,
+    /// which may run on several threads. Other tasks have their turn between the connections.
+    ///
+    /// The order is that of the slice. A connection that has no room for all of them gets the first
+    /// ones.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, some connections have all of the messages, and the others none.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "tokio")]
+    /// # mod example {
+    /// use framewright::PreparedMessage;
+    /// use framewright::tokio::Broadcast;
+    /// use std::time::Duration;
+    /// use tokio::net::TcpStream;
+    /// # fn what_changed() -> Vec<PreparedMessage> { Vec::new() }
+    ///
+    /// async fn feed(subscribers: Broadcast<TcpStream>) {
+    ///     let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    ///     loop {
+    ///         ticks.tick().await;
+    ///         subscribers.send_batch(&what_changed()).await;
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[doc(alias = "cork")]
+    pub async fn send_batch(&self, messages: &[PreparedMessage]) -> Reach {
+        self.group.send_batch(messages, None).await
+    }
+
     /// Returns how many connections are in the group.
     pub fn len(&self) -> usize {
         self.group.lock().writers.len()
@@ -152,39 +192,46 @@ impl<T: Transport> Membership<T> {
     pub fn send_to_others(&self, message: &PreparedMessage) -> Reach {
         self.group.send(message, Some(self.number))
     }
+
+    /// Sends messages to every connection but this one, as [`Broadcast::send_batch`] does.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of `send_batch`.
+    pub async fn send_batch_to_others(&self, messages: &[PreparedMessage]) -> Reach {
+        self.group.send_batch(messages, Some(self.number)).await
+    }
 }
 
 impl<T: Transport> Group<T> {
     fn send(&self, message: &PreparedMessage, except: Option<u64>) -> Reach {
         let writers = Arc::clone(&self.lock().writers);
-        let mut reach = Reach::default();
-        let mut leaving = Vec::new();
+        let mut round = Round::new(self.slow_policy);
         for (&number, writer) in writers.iter() {
-            if Some(number) == except {
-                continue;
-            }
-            match writer.try_feed_prepared(message) {
-                Ok(Fed::Sent | Fed::Queued(_)) => reach.queued += 1,
-                Err(Error::Send(SendError::MessageUnfinished)) => reach.skipped += 1,
-                Ok(Fed::Full(())) if writer.has_reader() => match self.slow_policy {
-                    SlowPolicy::Skip => reach.skipped += 1,
-                    SlowPolicy::Drop => {
-                        // The reason is short, and what closes already is closed enough.
-                        let _ = writer.begin_close(CloseCode::TRY_AGAIN_LATER, SLOW);
-                        reach.dropped += 1;
-                        leaving.push(number);
-                    }
-                },
-                Ok(Fed::Full(())) | Err(_) => {
-                    reach.closed += 1;
-                    leaving.push(number);
-                }
+            if Some(number) != except {
+                round.judge(number, writer, writer.try_feed_prepared(message));
             }
         }
         // What follows would change a copy of it else.
         drop(writers);
-        self.remove(&leaving);
-        reach
+        self.remove(&round.leaving);
+        round.reach
+    }
+
+    async fn send_batch(&self, messages: &[PreparedMessage], except: Option<u64>) -> Reach {
+        let writers = Arc::clone(&self.lock().writers);
+        let mut round = Round::new(self.slow_policy);
+        for (turn, (&number, writer)) in writers.iter().enumerate() {
+            if turn % WRITES_AT_ONCE == WRITES_AT_ONCE - 1 {
+                yield_now().await;
+            }
+            if Some(number) != except {
+                round.judge(number, writer, writer.try_send_batch(messages));
+            }
+        }
+        drop(writers);
+        self.remove(&round.leaving);
+        round.reach
     }
 
     /// Takes connections out of the group, and drops their writers without the lock.
@@ -242,4 +289,64 @@ impl<T: Transport> fmt::Debug for Membership<T> {
     }
 }
 
+/// One round of the members, and how it went.
+struct Round {
+    slow_policy: SlowPolicy,
+    reach: Reach,
+    /// Who leaves the group.
+    leaving: Vec<u64>,
+}
+
+impl Round {
+    fn new(slow_policy: SlowPolicy) -> Self {
+        Self {
+            slow_policy,
+            reach: Reach::default(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Notes how a member took what it was given, and what that makes of the member.
+    fn judge<T: Transport>(
+        &mut self,
+        number: u64,
+        writer: &Writer<T>,
+        fed: Result<Fed<()>, Error>,
+    ) {
+        match fed {
+            Ok(Fed::Sent | Fed::Queued(_)) => self.reach.queued += 1,
+            Err(Error::Send(SendError::MessageUnfinished)) => self.reach.skipped += 1,
+            Ok(Fed::Full(())) if writer.has_reader() => match self.slow_policy {
+                SlowPolicy::Skip => self.reach.skipped += 1,
+                SlowPolicy::Drop => {
+                    // The reason is short, and what closes already is closed enough.
+                    let _ = writer.begin_close(CloseCode::TRY_AGAIN_LATER, SLOW);
+                    self.reach.dropped += 1;
+                    self.leaving.push(number);
+                }
+            },
+            Ok(Fed::Full(())) | Err(_) => {
+                self.reach.closed += 1;
+                self.leaving.push(number);
+            }
+        }
+    }
+}
+
+/// Lets other tasks have their turn.
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 const SLOW: &str = "peer reads too slowly";
+
+/// So many writes take about as long as a task should before others have their turn.
+const WRITES_AT_ONCE: usize = 32;

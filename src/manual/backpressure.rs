@@ -15,7 +15,7 @@
 //! | `feed`, `send`, and their kin | waits until there is room |
 //! | `try_feed`, `try_send` (async) | [`Fed::Full`](crate::tokio::Fed::Full), with the message |
 //! | those of an [`Outbox`](crate::tokio::Outbox) | [`SendError::BufferFull`](crate::SendError::BufferFull) |
-//! | [`Broadcast::send`](crate::tokio::Broadcast) | as its [`SlowPolicy`](crate::tokio::SlowPolicy) says |
+//! | [`Broadcast::send`](crate::tokio::Broadcast) and `send_batch` | as its [`SlowPolicy`](crate::tokio::SlowPolicy) says |
 //! | `close`, `send_close` | a Close does not wait for room: it is what ends the waiting |
 //! | the core's `send_*` | queues all the same: the bound is the adapter's |
 //!

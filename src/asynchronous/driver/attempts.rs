@@ -43,6 +43,21 @@ impl<T: Transport> Driver<T> {
         self.try_flush(fed)
     }
 
+    /// Queues prepared messages as far as there is room, and writes what the transport takes at once;
+    /// `Full` if one had no room.
+    pub(in crate::asynchronous) fn try_send_batch(
+        &mut self,
+        messages: &[PreparedMessage],
+    ) -> Result<Fed<()>, Error> {
+        for message in messages {
+            let fed = self.try_feed_prepared(message)?;
+            if matches!(fed, Fed::Full(())) {
+                return Ok(fed);
+            }
+        }
+        self.try_flush(self.fed())
+    }
+
     /// Queues what `send` appends if there is room, and gives `message` back if there is none.
     fn try_queue<M>(
         &mut self,

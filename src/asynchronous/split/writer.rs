@@ -148,6 +148,15 @@ impl<T: Transport> Writer<T> {
         self.try_send_as(|driver| driver.try_send_prepared(message))
     }
 
+    /// Queues messages as far as there is room, and writes what the transport takes at once; `Full` if
+    /// one had no room.
+    pub(in crate::asynchronous) fn try_send_batch(
+        &self,
+        messages: &[PreparedMessage],
+    ) -> Result<Fed<()>, Error> {
+        self.try_send_as(|driver| driver.try_send_batch(messages))
+    }
+
     /// Queues a message and waits until it is written.
     ///
     /// # Errors

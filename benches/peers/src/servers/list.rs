@@ -202,6 +202,15 @@ pub(crate) const SERVERS: &[Server] = &[
         run: broadcast::framewright_tokio::serve,
     },
     Server {
+        name: "framewright-tokio-broadcast-batch",
+        about: "the same, which sends what came at once as a batch",
+        package: "framewright",
+        protocol: Protocol::WebSocket,
+        kind: Kind::Framewright,
+        measured: &[Measured::Broadcast],
+        run: broadcast::framewright_tokio_batch::serve,
+    },
+    Server {
         name: "fastwebsockets-broadcast",
         about: "fastwebsockets with a channel for each connection",
         package: "fastwebsockets",

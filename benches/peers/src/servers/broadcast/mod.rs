@@ -9,6 +9,7 @@ pub(super) mod floor_epoll;
 pub(super) mod floor_tokio;
 pub(super) mod framewright_epoll;
 pub(super) mod framewright_tokio;
+pub(super) mod framewright_tokio_batch;
 mod room;
 pub(super) mod sockudo_ws;
 pub(super) mod tokio_tungstenite;
