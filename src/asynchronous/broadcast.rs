@@ -307,16 +307,30 @@ impl Round {
     }
 
     /// Notes how a member took what it was given, and what that makes of the member.
+    #[inline]
     fn judge<T: Transport>(
         &mut self,
         number: u64,
         writer: &Writer<T>,
         fed: Result<Fed<()>, Error>,
     ) {
+        if let Ok(Fed::Sent | Fed::Queued(_)) = fed {
+            self.reach.queued += 1;
+        } else {
+            self.judge_missing(number, writer, fed);
+        }
+    }
+
+    #[cold]
+    fn judge_missing<T: Transport>(
+        &mut self,
+        number: u64,
+        writer: &Writer<T>,
+        fed: Result<Fed<()>, Error>,
+    ) {
         match fed {
-            Ok(Fed::Sent | Fed::Queued(_)) => self.reach.queued += 1,
             Err(Error::Send(SendError::MessageUnfinished)) => self.reach.skipped += 1,
-            Ok(Fed::Full(())) if writer.has_reader() => match self.slow_policy {
+            Ok(_) if writer.has_reader() => match self.slow_policy {
                 SlowPolicy::Skip => self.reach.skipped += 1,
                 SlowPolicy::Drop => {
                     // The reason is short, and what closes already is closed enough.
@@ -325,7 +339,7 @@ impl Round {
                     self.leaving.push(number);
                 }
             },
-            Ok(Fed::Full(())) | Err(_) => {
+            Ok(_) | Err(_) => {
                 self.reach.closed += 1;
                 self.leaving.push(number);
             }

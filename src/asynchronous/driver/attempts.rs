@@ -21,6 +21,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Queues a prepared message if there is room, if need be after a write.
+    #[inline]
     pub(in crate::asynchronous) fn try_feed_prepared(
         &mut self,
         message: &PreparedMessage,
@@ -59,6 +60,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Queues what `send` appends if there is room, and gives `message` back if there is none.
+    #[inline(always)]
     fn try_queue<M>(
         &mut self,
         message: M,
