@@ -125,7 +125,7 @@ pub fn judge_request(head: &[u8]) -> (Asks, Verdict) {
         && (target.starts_with('/') || target.contains("://"))
         && !target.contains('#')
         // RFC 9112, section 3.2.2: the host of a target in absolute form takes the place of Host.
-        && (target.contains("://") || head.single("host").is_some_and(|host| !host.is_empty()))
+        && (target.contains("://") || head.single("host").is_some_and(names_a_host))
         && head.has_token("connection", b"upgrade")
         && head.single("sec-websocket-key").is_some_and(is_key)
         && head.single("sec-websocket-version") == Some(b"13")
@@ -301,6 +301,12 @@ pub fn no_stray_line_ends(head: &[u8]) {
             byte => assert!(is_text(*byte), "{}", head.escape_ascii()),
         }
     }
+}
+
+/// RFC 9110, section 4.2.1, of `http`: "A sender MUST NOT generate an "http" URI with an empty host
+/// identifier. A recipient that processes such a URI reference MUST reject it as invalid."
+fn names_a_host(host: &[u8]) -> bool {
+    !matches!(host, [] | [b':', ..])
 }
 
 /// Host: names, addresses and ports that everybody accepts, and what nobody may.
