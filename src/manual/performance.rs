@@ -15,8 +15,8 @@
 //! callgrind for the rows that matter most, and CI fails where one takes more than its budget.
 //!
 //! All figures here are of one run of `peers all --reps 5` on a quiet machine: AMD EPYC (Zen 5), two
-//! virtual CPUs, Linux 6.18, rustc 1.95, November 2026. `framewright` stands for the core without an
-//! adapter.
+//! virtual CPUs, Linux 6.18, rustc 1.95, November 2026; those that changed since are of a later run on
+//! the same machine, and said to be. `framewright` stands for the core without an adapter.
 //!
 //! # Over loopback
 //!
@@ -51,11 +51,11 @@
 //! |---|---:|---:|---:|---|
 //! | decode, 16 B | 7.8 | 6.7 | 11.4 | tungstenite 36.2 |
 //! | decode, 1 KiB | 20.0 | 24.3 | 29.4 | tokio-websockets 58.5 |
-//! | decode, 16 KiB | 269 | 338 | 312 | tokio-websockets 297 |
+//! | decode, 16 KiB (later) | 287 | 296 | 310 | tokio-websockets 298 |
 //! | decode, 1 MiB | 25.8 µs | 35.1 µs | 31.2 µs | tokio-websockets 25.9 µs |
 //! | decode text, 16 B | 9.9 | 7.1 | 11.5 | tungstenite 47.2 |
 //! | decode text, 1 KiB | 26.4 | 25.0 | 30.2 | tokio-websockets 72.2 |
-//! | decode text, 16 KiB | 418 | 338 | 314 | tokio-websockets 405 |
+//! | decode text, 16 KiB (later) | 430 | 315 | 341 | tokio-websockets 414 |
 //! | decode text, 1 MiB | 35.3 µs | 36.4 µs | 31.9 µs | tokio-websockets 32.2 µs |
 //! | encode, 16 B, 64 a flush | 4.4 | 4.2 | 33.0 (`feed`) | fastwebsockets 16.8 |
 //! | encode, 16 B, one write each | 5.6 | 8.2 | 42.1 (`send`) | fastwebsockets 16.6 |
@@ -63,20 +63,25 @@
 //! | encode as a client, 16 KiB | 130 | 127 | 142 | yawc 171 |
 //! | mask in place, 16 B | 2.0 | 1.4 | | yawc 2.3 |
 //! | mask in place, 16 KiB | 72.2 | 68.1 | | sockudo-ws 71.1 |
-//! | handshake of a server | 154 | 432 | 848 | sockudo-ws 468 |
+//! | handshake of a server, the lines that there must be (later) | 160 | 439 | 806 | sockudo-ws 496 |
+//! | handshake of a server, a browser's request (later) | 271 | 663 | 1,500 | soketto 692 |
 //!
 //! # Where others are ahead, and why
 //!
-//! - *Decode of 16 KiB and more*, tokio-websockets, where it is not text: it makes room for the whole
-//!   message when it sees the header. Here memory follows the bytes that came, whatever a header
-//!   claims, so a buffer grows a few times.
+//! - *Decode of 1 MiB*, tokio-websockets, where it is not text: it makes room for the whole message
+//!   when it sees the header. Here memory follows the bytes that came, whatever a header claims, so a
+//!   buffer grows a few times.
 //! - *One write a message of 16 KiB*, fastwebsockets: it queues nothing, and so has no queue to manage;
 //!   its payload is borrowed where a message that is shared here is counted.
 //! - *Connect, upgrade and close*, uWebSockets, tokio-websockets and fastwebsockets: a server waits here
 //!   until the client has closed too, under a deadline, so that the Close is not lost in a reset. That
 //!   is a read and a timer more.
 //! - *Broadcasts on tokio*, uWebSockets: whoever sends writes to all, on one thread that owns them.
-//!   Here each connection belongs to a task, and a thousand tasks are woken for a thousand writes.
+//!   With [`Broadcast::send`](crate::tokio::Broadcast::send) each connection belongs to a task, and a
+//!   thousand tasks are woken for a thousand writes.
+//!   [`send_batch`](crate::tokio::Broadcast::send_batch) does what uWebSockets does. In a later run of
+//!   seven repetitions, the machine less quiet, it took 1.15 of the limit with one in flight and 1.27
+//!   with eight, uWebSockets 1.23 and 1.27, and `send` 1.82 and 1.66.
 //! - *Short messages one at a time*, uWebSockets, if the row shows anything: it sweeps the timeouts of
 //!   all its connections every few seconds, where each has a timer and a task on tokio.
 //!
@@ -90,6 +95,9 @@
 //! | the same, and text validated with vectors (decode text 16 B, instructions) | 376 | 165 |
 //! | whoever unmasks a text sees whether it is ASCII (decode text, to the floor: 16 B / 1 KiB / 16 KiB) | 1.39 / 1.26 / 1.22 | 0.71 / 0.93 / 0.91 |
 //! | an output begins with 512 bytes, a reader is woken once (broadcast of eight on tokio, instructions a receiver) | 3,408 | 2,354 |
+//! | whoever sends a batch writes it to all (the same) | 2,484 | 1,438 |
+//! | the beginning of a long message is unmasked as it is moved (decode 16 KiB, to the floor) | 1.27 | 1.03 |
+//! | whole lines of a request are skipped in one step (handshake, instructions) | 10,043 | 9,434 |
 //! | a header is put together in a register (encode 16 B, instructions) | 178 | 117 |
 //! | what an extension may encode is a function of its own (the same, in another rig) | 108 | 74 |
 //! | masks with AVX-512, chosen at run time (16 KiB in place, ns) | 190 | 62 |
@@ -114,5 +122,7 @@
 //!   event for an echo of 32 bytes, measured before the first line of this crate.
 //! - *A window of 65 to 128 KiB* in place of 64: decoding 16 KiB takes the same, within 2 %. What seemed
 //!   to be gained at first was where the memory happened to lie.
+//! - *The vectors of httparse*: values are short, and a browser's request takes a tenth longer than with
+//!   its words. Where hyper is built in too, as in `benches/peers`, they are there all the same.
 //! - *One masking kernel that always looks for ASCII*: a tenth more for 1 KiB that is binary. There are
 //!   two.
