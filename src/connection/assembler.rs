@@ -13,7 +13,7 @@ use bytes::buf::{BufMut, Limit};
 use super::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Step;
-use crate::frame::{FrameHeader, MaskingKey, mask, mask_and_look, mask_piece_into};
+use crate::frame::{MaskingKey, mask, mask_and_look, mask_piece_into};
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
 
@@ -84,11 +84,11 @@ impl Assembler {
         self.is_last_frame = false;
     }
 
-    /// Counts a frame of the message.
-    pub(super) fn add_frame(&mut self, header: &FrameHeader) {
-        self.announced_len = self.announced_len.saturating_add(header.payload_len);
+    /// Counts a frame of the message, which is its last where `fin` is set.
+    pub(super) fn add_frame(&mut self, payload_len: u64, fin: bool) {
+        self.announced_len = self.announced_len.saturating_add(payload_len);
         self.fragments = self.fragments.saturating_add(1);
-        self.is_last_frame = header.fin;
+        self.is_last_frame = fin;
     }
 
     /// Unmasks a piece of the message that is not kept here, because it is whole or a chunk, and

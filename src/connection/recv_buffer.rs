@@ -412,7 +412,7 @@ impl RecvBuffer {
     pub(super) fn begin_frame(&mut self, header: FrameHeader, place: Place) {
         self.consume(header.encoded_len());
         if !header.opcode.is_control() {
-            self.assembler.add_frame(&header);
+            self.assembler.add_frame(header.payload_len, header.fin);
         }
         self.frame = Some(FrameInFlight {
             header,

@@ -137,10 +137,8 @@ impl RecvBuffer {
     /// What is there is located; an empty fragment that is not the last is nothing to deliver.
     fn gather_chunk(&mut self, frame: &mut FrameInFlight) -> Result<bool, ProtocolError> {
         let header = frame.header;
-        let there = self.tail - self.head;
-        let remaining = header.payload_len - frame.received.min(header.payload_len);
-        let len = usize::try_from(remaining).map_or(there, |len| len.min(there));
-        if len == 0 && remaining > 0 {
+        let len = frame.remaining_len().min(self.tail - self.head);
+        if len == 0 && frame.remaining_len() > 0 {
             return Ok(false);
         }
         let fresh = &mut self.window[self.head..self.head + len];
@@ -172,9 +170,7 @@ impl RecvBuffer {
             return Err(ProtocolError::ReservedBitSet);
         };
         let header = frame.header;
-        let there = self.tail - self.head;
-        let remaining = header.payload_len.saturating_sub(frame.received);
-        let available = usize::try_from(remaining).map_or(there, |len| len.min(there));
+        let available = frame.remaining_len().min(self.tail - self.head);
         let waiting = usize::try_from(frame.unmasked.saturating_sub(frame.received))
             .map_or(available, |len| len.min(available));
         let fresh = &mut self.window[self.head + waiting..self.head + available];
