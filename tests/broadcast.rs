@@ -31,11 +31,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 fn a_broadcast_arrives_everywhere_in_order() {
     const MEMBERS: usize = 1000;
     const MESSAGES: usize = 20;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let room = framewright::tokio::Broadcast::<DuplexStream>::new();
         let mut clients = Vec::new();
         for _ in 0..MEMBERS {
@@ -285,10 +281,7 @@ fn who_is_woken_by_a_message_may_use_the_group() {
             assert!(self.room.is_empty());
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let _entered = runtime.enter();
     let (here, _there) = duplex(4096);
     let (mut reader, writer) = open(here, Role::Server).split();
@@ -315,11 +308,7 @@ fn a_batch_is_written_at_once_and_wakes_nobody() {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let (here, there) = duplex(4096);
         let (mut reader, writer) = open(here, Role::Server).split();
         let room = framewright::tokio::Broadcast::new();
@@ -356,11 +345,7 @@ fn a_batch_is_written_at_once_and_wakes_nobody() {
 #[test]
 fn a_task_that_has_polled_much_drops_nobody_who_reads() {
     const MEMBERS: usize = 300;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let room = framewright::tokio::Broadcast::<DuplexStream>::new();
         let mut config = Config::default();
         config.write_high_water = 1000;
@@ -382,11 +367,7 @@ fn a_task_that_has_polled_much_drops_nobody_who_reads() {
 
 #[test]
 fn while_a_batch_is_written_others_have_their_turn() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let room = framewright::tokio::Broadcast::<DuplexStream>::new();
         let _members: Vec<_> = (0..200)
             .map(|_| {
@@ -510,11 +491,7 @@ fn a_writer_tries_prepared_messages_and_waits_with_them() {
 
 #[test]
 fn a_websocket_that_is_whole_sends_prepared_messages_too() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let (here, there) = duplex(4096);
         let (mut client, mut server) = (open(here, Role::Client), open(there, Role::Server));
         let message = PreparedMessage::text(text_of(0));
@@ -563,6 +540,17 @@ fn open_with(stream: DuplexStream, role: Role, config: &Arc<Config>) -> WebSocke
 }
 
 /// A message of some length that says which it is.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+}
+
+fn block_on(test: impl Future<Output = ()>) {
+    runtime().block_on(test);
+}
+
 fn text_of(number: usize) -> String {
     format!("{number:0>300}")
 }
