@@ -303,7 +303,7 @@ pub fn no_stray_line_ends(head: &[u8]) {
     }
 }
 
-/// RFC 9110, section 4.2.1, of `http`: "A sender MUST NOT generate an "http" URI with an empty host
+/// Judges by RFC 9110, section 4.2.1: "A sender MUST NOT generate an "http" URI with an empty host
 /// identifier. A recipient that processes such a URI reference MUST reject it as invalid."
 fn names_a_host(host: &[u8]) -> bool {
     !matches!(host, [] | [b':', ..])

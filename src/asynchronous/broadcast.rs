@@ -142,9 +142,10 @@ impl<T: Transport> Broadcast<T> {
     /// Queues messages with every connection, and writes what the transports take at once.
     ///
     /// It is for who has several messages at a time, such as a tick of a game or of a market: all of
-    /// them are one visit and one write for each connection, and no task is woken. That is cheaper than
-    /// [`send`](Self::send), and the work of one task, where `send` leaves it to those of the readers,
-    /// which may run on several threads. Other tasks have their turn between the connections.
+    /// them are one visit and one write for each connection, and no task is woken but the reader of one
+    /// whose transport takes no more. That is cheaper than [`send`](Self::send), and the work of one task,
+    /// where `send` leaves it to those of the readers, which may run on several threads. Other tasks have
+    /// their turn between the connections.
     ///
     /// The order is that of the slice. A connection that has no room for all of them gets the first
     /// ones.

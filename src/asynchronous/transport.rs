@@ -12,9 +12,9 @@ use crate::connection::RecvBuffer;
 /// A stream as the adapter drives it, with the clock of the runtime that the stream belongs to.
 ///
 /// [`tokio`](crate::tokio) and [`futures_io`](crate::futures_io) have one each; implement it for a
-/// runtime of another kind. The four `poll_*` methods keep the contract of every async stream: on
-/// `Pending` the task of `cx` is woken once it is worth trying again, reading and writing each
-/// remember the last task that asked, until it is woken, whatever else is asked for meanwhile.
+/// runtime of another kind. The four `poll_*` methods that it must have keep the contract of every async
+/// stream: on `Pending` the task of `cx` is woken once it is worth trying again, reading and writing
+/// each remember the last task that asked, until it is woken, whatever else is asked for meanwhile.
 pub trait Transport: Unpin {
     /// The stream that it wraps.
     type Stream;
