@@ -367,6 +367,30 @@ fn a_message_that_was_taken_leaves_with_its_memory() {
 }
 
 #[test]
+fn a_message_does_not_leave_with_the_room_of_a_longer_one_before_it() {
+    const LEN: usize = 6 * KIB;
+    let fragments = |len| {
+        let part = vec![7; len / 2];
+        let first = frame(Opcode::Binary, false, &part);
+        [first, frame(Opcode::Continuation, true, &part)].concat()
+    };
+    let (longer, bytes) = (fragments(60 * KIB), fragments(LEN));
+    let mut rig = Rig::new(Config::default());
+    let mut message = None;
+    let usage = measure(|| {
+        rig.echo(&longer);
+        rig.input.extend(&bytes);
+        assert_eq!(rig.advance(), Ok(true));
+        message = rig.input.take_message();
+        drop(rig.input.park());
+        rig.output = SendBuffer::new();
+    });
+    assert!(matches!(message, Some(Message::Binary(data)) if data.len() == LEN));
+    let held = usize::try_from(usage.held).unwrap();
+    assert!(held <= 2 * LEN, "{usage:?}");
+}
+
+#[test]
 fn an_idle_connection_owns_no_memory() {
     let config = Arc::new(Config::default());
     let usage = measure(|| {
