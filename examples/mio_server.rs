@@ -8,7 +8,7 @@
 //! message. Who asks for a page gets 426, a malformed request 400, and who does not finish asking
 //! 408 after ten seconds. Ctrl-C ends it. The one `expect` says why it holds.
 //!
-//! An idle client is one box of 216 bytes: all of them share one `RecvBuffer` and one `SendBuffer`,
+//! An idle client is one box of 224 bytes: all of them share one `RecvBuffer` and one `SendBuffer`,
 //! and a client has its own only while it has sent half a message, or does not take what we write.
 //! A server of many threads runs one such loop, with its own buffers, on each.
 
@@ -74,7 +74,14 @@ pub(crate) fn serve(listen: SocketAddr) -> io::Result<()> {
         for event in &events {
             match event.token() {
                 LISTENER => server.accept(),
-                token => server.ready.push(token),
+                token => {
+                    if event.is_read_closed()
+                        && let Some(client) = server.clients.get_mut(&token)
+                    {
+                        client.is_ended = true;
+                    }
+                    server.ready.push(token);
+                }
             }
         }
         server.ready.sort_unstable();
@@ -135,6 +142,7 @@ impl Server {
         let client = Client {
             stream,
             phase: Phase::Opening(handshake),
+            is_ended: false,
             input: None,
             unsent: None,
         };
@@ -175,6 +183,8 @@ impl Server {
 struct Client {
     stream: TcpStream,
     phase: Phase,
+    /// Whether an event said that the end of what it sends is there, and no other will.
+    is_ended: bool,
     /// Half a message, or half a request.
     input: Option<Box<RecvBuffer>>,
     /// What the socket did not take.
@@ -211,6 +221,7 @@ impl Client {
         if let Phase::Open(connection) = &mut self.phase {
             connection.set_now(shared.now);
         }
+        let mut is_drained = false;
         for _ in 0..READS_PER_ROUND {
             // Also after an error: the Close frame that is owed is in there.
             self.write(shared)?;
@@ -225,7 +236,13 @@ impl Client {
             if self.is_full(shared) {
                 return Ok(Next::Wait);
             }
-            match self.stream.read(shared.input.spare_mut()) {
+            let room = shared.input.spare_mut();
+            let room_len = room.len();
+            let read = match is_drained {
+                true => Err(ErrorKind::WouldBlock.into()),
+                false => self.stream.read(room),
+            };
+            match read {
                 Ok(0) => {
                     if let Phase::Open(connection) = &mut self.phase {
                         // It returns how the connection ended, for those who want to know.
@@ -233,7 +250,10 @@ impl Client {
                     }
                     return Ok(Next::Drop);
                 }
-                Ok(len) => self.receive(len, shared),
+                Ok(len) => {
+                    is_drained = SHORT_READ_IS_LAST && len < room_len && !self.is_ended;
+                    self.receive(len, shared);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if !self.is_due(shared) {
                         return Ok(Next::Wait);
@@ -414,6 +434,10 @@ fn echo(connection: &mut Connection, shared: &mut Shared) {
 
 /// A longer message is taken and sent as it is; copying a short one is cheaper than owning it.
 const LENT_LEN: usize = 64 << 10;
+
+/// Whether a read that does not fill its room has left nothing, and what comes later makes an event.
+/// Elsewhere an event is only to be had for a read that was told to wait.
+const SHORT_READ_IS_LAST: bool = cfg!(target_os = "linux");
 
 const LISTENER: Token = Token(0);
 
