@@ -168,6 +168,12 @@ impl SendBuffer {
         &mut self.bytes
     }
 
+    /// Returns the vector to append to, if it has room for `len` bytes as it is.
+    #[inline]
+    pub(super) fn roomy_tail(&mut self, len: usize) -> Option<&mut Vec<u8>> {
+        (self.bytes.capacity() - self.bytes.len() >= len).then_some(&mut self.bytes)
+    }
+
     /// Makes room for the first bytes.
     #[cold]
     fn begin(&mut self) {

@@ -15,7 +15,8 @@ use super::send_buffer::SendBuffer;
 use crate::error::SendError;
 use crate::extension::Extension;
 use crate::frame::{
-    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, mask, mask_into,
+    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, SHORT_LEN, copy_short, mask,
+    mask_into,
 };
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
@@ -298,19 +299,13 @@ impl Sender {
         output.truncate(start + header_len + payload_len);
     }
 
-    #[inline]
+    /// Sends a frame as it is.
+    ///
+    /// A function of its own, so that the checks before it are made where the call stands.
+    #[inline(never)]
     fn frame(&mut self, opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuffer) {
         match self.masks.as_deref_mut() {
-            None => {
-                let header = FrameHeader {
-                    fin,
-                    rsv: Rsv::NONE,
-                    opcode,
-                    mask: None,
-                    payload_len: payload.len() as u64,
-                };
-                append_frame(header, payload, output);
-            }
+            None => append_frame(opcode, fin, payload, output),
             Some(masks) => append_masked_frame(masks, opcode, fin, Rsv::NONE, payload, output),
         }
     }
@@ -318,7 +313,48 @@ impl Sender {
 
 /// Appends a frame of a server, whose payload is not masked.
 #[inline]
-fn append_frame(header: FrameHeader, payload: &[u8], output: &mut SendBuffer) {
+fn append_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuffer) {
+    let header = FrameHeader {
+        fin,
+        rsv: Rsv::NONE,
+        opcode,
+        mask: None,
+        payload_len: payload.len() as u64,
+    };
+    if payload.len() <= SHORT_LEN
+        && let Some(header) = header.to_short_bytes()
+        && let Some(output) = output.roomy_tail(SHORT_FRAME_LEN)
+    {
+        append_short_frame(header, payload, output);
+    } else {
+        append_long_frame(opcode, fin, payload, output);
+    }
+}
+
+/// Appends a frame of which neither part is long, without a call: room for the longest of them, of
+/// which only what was written is kept.
+#[inline]
+fn append_short_frame(header: [u8; 2], payload: &[u8], output: &mut Vec<u8>) {
+    output.extend_from_slice(&[0; SHORT_FRAME_LEN]);
+    if let Some([first, second, room @ ..]) = output.last_chunk_mut::<SHORT_FRAME_LEN>() {
+        [*first, *second] = header;
+        copy_short(room, payload);
+    }
+    output.truncate(output.len() - SHORT_LEN + payload.len());
+}
+
+/// Appends a frame of a server, of any length.
+///
+/// A function of its own, so that the short way has no registers to save for the long one.
+#[inline(never)]
+fn append_long_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuffer) {
+    let header = FrameHeader {
+        fin,
+        rsv: Rsv::NONE,
+        opcode,
+        mask: None,
+        payload_len: payload.len() as u64,
+    };
     let output = output.tail();
     output.reserve(FrameHeader::STORED_LEN + payload.len());
     header.encode(output);
@@ -359,3 +395,6 @@ fn reserve_header(output: &mut SendBuffer) -> usize {
     output.extend_from_slice(&[0; FrameHeader::MAX_LEN]);
     start
 }
+
+/// The longest frame that is appended without a call.
+const SHORT_FRAME_LEN: usize = 2 + SHORT_LEN;

@@ -15,7 +15,8 @@ mod x86_64;
 
 use core::fmt;
 
-use portable::{SHORT_LEN, doubled, turned};
+pub(crate) use portable::SHORT_LEN;
+use portable::{doubled, turned};
 
 /// The four bytes that a payload is masked with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,13 @@ pub(crate) fn mask_piece_into(output: &mut Vec<u8>, piece: &[u8], key: MaskingKe
         #[cfg(not(target_arch = "x86_64"))]
         portable::append_long(output, piece, key);
     }
+}
+
+/// Copies at most [`SHORT_LEN`] bytes to the front of `room` without a call, which is to mask them with
+/// zeros; what follows them there is any.
+#[inline]
+pub(crate) fn copy_short(room: &mut [u8; SHORT_LEN], payload: &[u8]) {
+    portable::write_short(room, payload, 0);
 }
 
 #[cfg(test)]
@@ -217,6 +225,29 @@ mod tests {
         compare_appending("mask_piece_into", lens(), |output, payload, _| {
             mask_piece_into(output, payload, earlier, 2);
         });
+    }
+
+    #[test]
+    fn appending_takes_no_more_room_than_the_payload_has() {
+        for len in 0..=SHORT_LEN + 1 {
+            for spare in 0..=SHORT_LEN {
+                let payload = bytes(len);
+                let mut output = Vec::with_capacity(len + spare);
+                let capacity = output.capacity();
+                mask_into(&mut output, &payload, MaskingKey::new([0; 4]));
+                assert_eq!((&output, output.capacity()), (&payload, capacity));
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_payload_is_copied_to_the_front() {
+        for len in 0..=SHORT_LEN {
+            let mut room = [0; SHORT_LEN];
+            let payload = bytes(len);
+            copy_short(&mut room, &payload);
+            assert_eq!(room[..len], payload);
+        }
     }
 
     #[test]

@@ -41,6 +41,21 @@ pub(super) fn append_short(output: &mut Vec<u8>, payload: &[u8], key: u64) {
     }
 }
 
+/// Writes at most [`SHORT_LEN`] bytes to the front of `room`, masked; what follows them is any.
+#[inline]
+pub(super) fn write_short(room: &mut [u8; SHORT_LEN], payload: &[u8], key: u64) {
+    match payload.len() {
+        17.. => write_ends::<16>(room, payload, key),
+        8.. => write_ends::<8>(room, payload, key),
+        4.. => write_ends::<4>(room, payload, key),
+        0.. => {
+            for ((target, byte), key) in room.iter_mut().zip(payload).zip(key.to_le_bytes()) {
+                *target = byte ^ key;
+            }
+        }
+    }
+}
+
 /// Masks more than [`SHORT_LEN`] bytes.
 #[cfg_attr(target_arch = "x86_64", cold)]
 pub(super) fn mask_long(payload: &mut [u8], key: u64) -> bool {
@@ -88,6 +103,23 @@ fn mask_ends<const N: usize>(payload: &mut [u8], key: u64) -> bool {
         *bytes = last;
     }
     is_ascii(either(first, last))
+}
+
+/// Writes between `N` and `2 * N` bytes to the front of `room`, masked.
+#[inline]
+fn write_ends<const N: usize>(room: &mut [u8; SHORT_LEN], payload: &[u8], key: u64) {
+    let Some((first, last)) = ends::<N>(payload, key) else {
+        return;
+    };
+    if let Some(front) = room.first_chunk_mut() {
+        *front = first;
+    }
+    if let Some(back) = room
+        .get_mut(..payload.len())
+        .and_then(<[u8]>::last_chunk_mut)
+    {
+        *back = last;
+    }
 }
 
 /// Appends between `N` and `2 * N` bytes, masked.
@@ -167,7 +199,7 @@ pub(super) const fn turned(key: u64, offset: usize) -> u64 {
 }
 
 /// The longest payload that is masked without a call.
-pub(super) const SHORT_LEN: usize = 32;
+pub(crate) const SHORT_LEN: usize = 32;
 
 /// How much is masked in one go.
 const BLOCK_LEN: usize = 64;
