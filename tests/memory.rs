@@ -367,6 +367,30 @@ fn a_message_that_was_taken_leaves_with_its_memory() {
 }
 
 #[test]
+fn a_message_of_fragments_leaves_without_the_room_it_did_not_fill() {
+    const FRAGMENT: usize = 10 * KIB;
+    const COUNT: usize = 18;
+    let mut rig = Rig::new(Config::default());
+    let mut message = None;
+    let usage = measure(|| {
+        for number in 1..=COUNT {
+            let opcode = match number {
+                1 => Opcode::Binary,
+                _ => Opcode::Continuation,
+            };
+            let fragment = frame(opcode, number == COUNT, &[7; FRAGMENT]);
+            rig.input.extend(&fragment);
+            assert_eq!(rig.advance(), Ok(number == COUNT));
+        }
+        message = rig.input.take_message();
+        drop(rig.input.park());
+    });
+    assert!(matches!(message, Some(Message::Binary(data)) if data.len() == COUNT * FRAGMENT));
+    let held = usize::try_from(usage.held).unwrap();
+    assert!(held <= 2 * COUNT * FRAGMENT, "{usage:?}");
+}
+
+#[test]
 fn a_message_does_not_leave_with_the_room_of_a_longer_one_before_it() {
     const LEN: usize = 6 * KIB;
     let fragments = |len| {

@@ -204,7 +204,12 @@ impl Assembler {
             return Err(ProtocolError::TextNotUtf8);
         }
         if self.filled > RETAINED_LEN {
-            self.whole = Bytes::from(self.take_bytes());
+            let mut bytes = self.take_bytes();
+            if bytes.len() < bytes.capacity() / 2 {
+                // Whoever keeps the message keeps what it takes, and not what it might have become.
+                bytes.shrink_to_fit();
+            }
+            self.whole = Bytes::from(bytes);
         }
         Ok(self.kind.take())
     }
@@ -234,15 +239,15 @@ impl Assembler {
     /// memory follows bytes, not claims.
     fn reserve(&mut self, least: usize) {
         if self.bytes.capacity() - self.filled < least {
-            // The buffer at least doubles, so that growing moves each byte a few times at most,
+            // The buffer at least quadruples, so that growing moves a third of the bytes once more,
             // however little each read brings; and a little more where that is all there will be.
-            let growth = self.filled.max(LEAST_GROWTH).max(least);
+            let growth = self.filled.saturating_mul(3).max(LEAST_GROWTH).max(least);
             let growth = match self.remaining_len() {
                 Some(len) if len <= growth.saturating_add(LEAST_GROWTH) => len.max(least),
                 Some(_) | None => growth,
             };
-            self.bytes
-                .reserve_exact(self.filled + growth - self.bytes.len());
+            let len = self.filled.saturating_add(growth);
+            self.bytes.reserve_exact(len - self.bytes.len());
         }
     }
 
@@ -273,7 +278,7 @@ impl Assembler {
         if !self.whole.is_empty() {
             return core::mem::take(&mut self.whole);
         }
-        // A buffer grows by doubling, so it may have more room than it needs.
+        // A buffer grows by leaps, so it may have more room than it needs.
         let message = if self.filled < MOVED_LEN || self.filled < self.bytes.capacity() / 2 {
             Bytes::copy_from_slice(self.bytes())
         } else {
@@ -296,13 +301,18 @@ impl Assembler {
         }
     }
 
-    /// Gives back all memory, if no message is under assembly.
+    /// Gives back all memory, or, while a message is under assembly, what room it has for more than as
+    /// much again.
     pub(super) fn park(&mut self) {
         if self.kind.is_none() {
             self.filled = 0;
             self.processed = 0;
             self.bytes = Vec::new();
             self.whole = Bytes::new();
+        } else {
+            let most = self.filled.saturating_mul(2).max(LEAST_GROWTH);
+            self.bytes.truncate(most);
+            self.bytes.shrink_to(most);
         }
     }
 
@@ -370,7 +380,7 @@ fn process(
 }
 
 /// A first read into a message may be this long: little for the beginning of a long message that is
-/// never finished, and doubled with every read of one that is.
+/// never finished.
 const LEAST_GROWTH: usize = 8 << 10;
 
 /// Less room than this makes reads short.
@@ -379,8 +389,9 @@ const LEAST_SPARE: usize = 4 << 10;
 /// How much a step of decoding may yield.
 const LONGEST_STEP: usize = 64 << 10;
 
-/// How much a read may bring. More is not in the cache any more when the kernel fills it.
-const LONGEST_READ: usize = 256 << 10;
+/// How much a read may bring: more is not in the nearest cache any more when it is unmasked, nor, where
+/// it is set to zero before, when the kernel fills it.
+const LONGEST_READ: usize = 32 << 10;
 
 /// Half of the nearest cache, and a multiple of the key's length.
 const BLOCK_LEN: usize = 32 << 10;
