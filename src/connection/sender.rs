@@ -109,14 +109,7 @@ impl Sender {
         if self.unfinished.is_some() {
             return Err(SendError::MessageUnfinished);
         }
-        let header = FrameHeader {
-            fin: true,
-            rsv: Rsv::NONE,
-            opcode: kind.opcode(),
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
-        header.encode(output.tail());
+        plain_header(kind.opcode(), true, &payload).encode(output.tail());
         output.append_shared(payload);
         Ok(())
     }
@@ -314,30 +307,23 @@ impl Sender {
 /// Appends a frame of a server, whose payload is not masked.
 #[inline]
 fn append_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuffer) {
-    let header = FrameHeader {
-        fin,
-        rsv: Rsv::NONE,
-        opcode,
-        mask: None,
-        payload_len: payload.len() as u64,
-    };
-    if payload.len() <= SHORT_LEN
-        && let Some(header) = header.to_short_bytes()
-        && let Some(output) = output.roomy_tail(SHORT_FRAME_LEN)
-    {
-        append_short_frame(header, payload, output);
-    } else {
-        append_long_frame(opcode, fin, payload, output);
+    match output.roomy_tail(SHORT_FRAME_LEN) {
+        Some(output) if payload.len() <= SHORT_LEN => {
+            append_short_frame(opcode, fin, payload, output);
+        }
+        Some(_) | None => append_long_frame(opcode, fin, payload, output),
     }
 }
 
-/// Appends a frame of which neither part is long, without a call: room for the longest of them, of
-/// which only what was written is kept.
+/// Appends a frame of a server whose payload is short, without a call: room for the longest of them,
+/// of which only what was written is kept.
 #[inline]
-fn append_short_frame(header: [u8; 2], payload: &[u8], output: &mut Vec<u8>) {
+fn append_short_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut Vec<u8>) {
+    // Neither a key nor an extended length is among them.
+    let ([first, second, ..], _) = plain_header(opcode, fin, payload).to_bytes();
     output.extend_from_slice(&[0; SHORT_FRAME_LEN]);
-    if let Some([first, second, room @ ..]) = output.last_chunk_mut::<SHORT_FRAME_LEN>() {
-        [*first, *second] = header;
+    if let Some([byte_0, byte_1, room @ ..]) = output.last_chunk_mut::<SHORT_FRAME_LEN>() {
+        [*byte_0, *byte_1] = [first, second];
         copy_short(room, payload);
     }
     output.truncate(output.len() - SHORT_LEN + payload.len());
@@ -348,17 +334,22 @@ fn append_short_frame(header: [u8; 2], payload: &[u8], output: &mut Vec<u8>) {
 /// A function of its own, so that the short way has no registers to save for the long one.
 #[inline(never)]
 fn append_long_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuffer) {
-    let header = FrameHeader {
+    let output = output.tail();
+    output.reserve(FrameHeader::STORED_LEN + payload.len());
+    plain_header(opcode, fin, payload).encode(output);
+    output.extend_from_slice(payload);
+}
+
+/// Returns the header of a frame of a server that no extension encoded.
+#[inline]
+const fn plain_header(opcode: Opcode, fin: bool, payload: &[u8]) -> FrameHeader {
+    FrameHeader {
         fin,
         rsv: Rsv::NONE,
         opcode,
         mask: None,
         payload_len: payload.len() as u64,
-    };
-    let output = output.tail();
-    output.reserve(FrameHeader::STORED_LEN + payload.len());
-    header.encode(output);
-    output.extend_from_slice(payload);
+    }
 }
 
 /// Appends a frame of a client.
@@ -396,5 +387,5 @@ fn reserve_header(output: &mut SendBuffer) -> usize {
     start
 }
 
-/// The longest frame that is appended without a call.
+/// The longest frame that is appended without a call: a header of two bytes and a short payload.
 const SHORT_FRAME_LEN: usize = 2 + SHORT_LEN;

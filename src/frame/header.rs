@@ -195,16 +195,6 @@ impl FrameHeader {
         }
         (bits.to_le_bytes(), len)
     }
-
-    /// Returns the header's bytes if there are two of them, as in most of what a server sends.
-    #[inline]
-    pub(crate) const fn to_short_bytes(self) -> Option<[u8; 2]> {
-        if self.mask.is_some() || self.payload_len > MAX_CONTROL_PAYLOAD_LEN {
-            return None;
-        }
-        let ([first, second, ..], _) = self.to_bytes();
-        Some([first, second])
-    }
 }
 
 /// The three reserved bits of a header, which only an extension may set (5.2).
