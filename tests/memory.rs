@@ -66,7 +66,13 @@ fn lengths_that_add_up_beyond_memory_are_refused_without_asking_for_it() {
 
 #[test]
 fn memory_follows_the_bytes_received() {
-    for (received, most) in [(64 * KIB, 512 * KIB), (MIB, 4 * MIB), (32 * MIB, 72 * MIB)] {
+    for (received, most) in [
+        (64 * KIB, 512 * KIB),
+        (MIB, 4 * MIB),
+        (3 * MIB, 6 * MIB),
+        (32 * MIB, 72 * MIB),
+        (33 * MIB, 72 * MIB),
+    ] {
         // The kernel fills what room there is, or little of it.
         for read_len in [64 * KIB, 1000] {
             let mut rig = Rig::new(unlimited(Delivery::Messages));

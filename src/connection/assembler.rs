@@ -204,12 +204,7 @@ impl Assembler {
             return Err(ProtocolError::TextNotUtf8);
         }
         if self.filled > RETAINED_LEN {
-            let mut bytes = self.take_bytes();
-            if bytes.len() < bytes.capacity() / 2 {
-                // Whoever keeps the message keeps what it takes, and not what it might have become.
-                bytes.shrink_to_fit();
-            }
-            self.whole = Bytes::from(bytes);
+            self.whole = Bytes::from(self.take_bytes());
         }
         Ok(self.kind.take())
     }
@@ -239,12 +234,21 @@ impl Assembler {
     /// memory follows bytes, not claims.
     fn reserve(&mut self, least: usize) {
         if self.bytes.capacity() - self.filled < least {
-            // The buffer at least quadruples, so that growing moves a third of the bytes once more,
-            // however little each read brings; and a little more where that is all there will be.
-            let growth = self.filled.saturating_mul(3).max(LEAST_GROWTH).max(least);
+            // The buffer at least doubles, so that growing moves each byte a few times at most, however
+            // little each read brings.
+            let growth = self.filled.max(LEAST_GROWTH).max(least);
             let growth = match self.remaining_len() {
-                Some(len) if len <= growth.saturating_add(LEAST_GROWTH) => len.max(least),
-                Some(_) | None => growth,
+                // A frame that announces more has it quadruple, as long as that is little; and be a
+                // little longer where that is all there will be.
+                Some(len) => {
+                    let leap = self.filled.saturating_mul(3).min(LONGEST_LEAP).max(growth);
+                    if len <= leap.saturating_add(LEAST_GROWTH) {
+                        len.max(least)
+                    } else {
+                        leap
+                    }
+                }
+                None => growth,
             };
             let len = self.filled.saturating_add(growth);
             self.bytes.reserve_exact(len - self.bytes.len());
@@ -278,7 +282,7 @@ impl Assembler {
         if !self.whole.is_empty() {
             return core::mem::take(&mut self.whole);
         }
-        // A buffer grows by leaps, so it may have more room than it needs.
+        // A buffer grows by doubling, so it may have more room than it needs.
         let message = if self.filled < MOVED_LEN || self.filled < self.bytes.capacity() / 2 {
             Bytes::copy_from_slice(self.bytes())
         } else {
@@ -382,6 +386,9 @@ fn process(
 /// A first read into a message may be this long: little for the beginning of a long message that is
 /// never finished.
 const LEAST_GROWTH: usize = 8 << 10;
+
+/// A buffer grows by more than as much again only up to this.
+const LONGEST_LEAP: usize = 1 << 20;
 
 /// Less room than this makes reads short.
 const LEAST_SPARE: usize = 4 << 10;
