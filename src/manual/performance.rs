@@ -146,7 +146,7 @@
 //! | whole lines of a request are skipped in one step (handshake, instructions) | 10,043 | 9,434 |
 //! | a header is put together in a register (encode 16 B, instructions) | 178 | 117 |
 //! | a short frame is appended without a call (the same; to the floor) | 108; 1.01 | 62; 0.72 |
-//! | a buffer quadruples as it grows, reads of 32 KiB into it (decode 1 MiB, to the floor: core, lent on tokio) | 1.87, 1.61 | 1.37, 1.17 |
+//! | a buffer quadruples up to a mebibyte, reads of 32 KiB into it (decode 1 MiB, to the floor: core, lent on tokio) | 1.87, 1.61 | 1.37, 1.17 |
 //! | what an extension may encode is a function of its own (the same, in another rig) | 108 | 74 |
 //! | masks with AVX-512, chosen at run time (16 KiB in place, ns) | 190 | 62 |
 //! | the head of a handshake walked once, one allocation (instructions) | 36,104 | 10,328 |
