@@ -319,7 +319,7 @@ fn append_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuff
 /// of which only what was written is kept.
 #[inline]
 fn append_short_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut Vec<u8>) {
-    // Neither a key nor an extended length is among them.
+    // With neither a key nor an extended length these are all.
     let ([first, second, ..], _) = plain_header(opcode, fin, payload).to_bytes();
     output.extend_from_slice(&[0; SHORT_FRAME_LEN]);
     if let Some([byte_0, byte_1, room @ ..]) = output.last_chunk_mut::<SHORT_FRAME_LEN>() {

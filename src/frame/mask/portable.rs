@@ -28,22 +28,29 @@ pub(super) fn mask_short(payload: &mut [u8], key: u64) -> bool {
 /// Appends at most [`SHORT_LEN`] bytes, masked.
 #[inline]
 pub(super) fn append_short(output: &mut Vec<u8>, payload: &[u8], key: u64) {
-    debug_assert!(payload.len() <= SHORT_LEN);
-    match payload.len() {
-        17.. => append_ends::<16>(output, payload, key),
-        8.. => append_ends::<8>(output, payload, key),
-        4.. => append_ends::<4>(output, payload, key),
-        0.. => {
-            for (byte, key) in payload.iter().zip(key.to_le_bytes()) {
-                output.push(byte ^ key);
-            }
-        }
+    if output.capacity() - output.len() < SHORT_LEN {
+        return append_short_at_the_end(output, payload, key);
     }
+    // Room for the longest: stores of a known length, where the payload's own would be a call.
+    output.extend_from_slice(&[0; SHORT_LEN]);
+    if let Some(room) = output.last_chunk_mut() {
+        write_short(room, payload, key);
+    }
+    output.truncate(output.len() - SHORT_LEN + payload.len());
+}
+
+/// Appends at most [`SHORT_LEN`] bytes, masked, where there may be room for no more than they take.
+#[cold]
+fn append_short_at_the_end(output: &mut Vec<u8>, payload: &[u8], key: u64) {
+    let mut room = [0; SHORT_LEN];
+    write_short(&mut room, payload, key);
+    output.extend_from_slice(&room[..payload.len()]);
 }
 
 /// Writes at most [`SHORT_LEN`] bytes to the front of `room`, masked; what follows them is any.
 #[inline]
 pub(super) fn write_short(room: &mut [u8; SHORT_LEN], payload: &[u8], key: u64) {
+    debug_assert!(payload.len() <= SHORT_LEN);
     match payload.len() {
         17.. => write_ends::<16>(room, payload, key),
         8.. => write_ends::<8>(room, payload, key),
@@ -123,6 +130,7 @@ fn write_ends<const N: usize>(room: &mut [u8; SHORT_LEN], payload: &[u8], key: u
 }
 
 /// Appends between `N` and `2 * N` bytes, masked.
+#[cfg(any(test, not(target_arch = "x86_64")))]
 #[inline]
 fn append_ends<const N: usize>(output: &mut Vec<u8>, payload: &[u8], key: u64) {
     let Some((first, last)) = ends::<N>(payload, key) else {
