@@ -32,6 +32,9 @@ use support::{
 /// Room for whatever a test has under way.
 const ROOM: usize = 64 << 10;
 
+/// The room of the first read of a socket.
+const FIRST_READ: usize = 4 << 10;
+
 // -- Opening, talking, closing --------------------------------------------------------------------
 
 #[tokio::test]
@@ -361,6 +364,46 @@ async fn a_burst_that_is_answered_with_shared_payloads_still_costs_one_write() {
     }
     assert_eq!((log.reads(), log.writes()), (1, 1));
     assert_eq!(log.written().len(), 3 * 10_004);
+}
+
+#[tokio::test]
+async fn a_burst_longer_than_a_read_is_answered_in_one_write() {
+    let payload = vec![7; 1020];
+    let wire = sent_by(Role::Client, &vec![frame(BINARY, &payload); 8]);
+    assert!((FIRST_READ + 1..FIRST_READ * 4).contains(&wire.len()));
+    let (stream, log) = Scripted::new([Give::Bytes(wire), Give::Eof], []);
+    echo(socket(Role::Server, Config::default(), stream))
+        .await
+        .unwrap();
+    assert_eq!((log.reads(), log.writes()), (2, 1));
+    assert_eq!(sent(&log.written()), vec![(BINARY, payload); 8]);
+}
+
+#[tokio::test]
+async fn a_burst_that_ends_where_a_read_does_is_answered_before_the_next_one_waits() {
+    for then in [Give::Wait(Duration::from_secs(3600)), Give::Eof] {
+        let payload = vec![7; 1016];
+        let wire = sent_by(Role::Client, &vec![frame(BINARY, &payload); 4]);
+        assert_eq!(wire.len(), FIRST_READ);
+        let (stream, log) = Scripted::new([Give::Bytes(wire), then], []);
+        let _ = poll_once(echo(socket(Role::Server, Config::default(), stream))).await;
+        assert_eq!((log.reads(), log.writes()), (1, 1));
+        assert_eq!(sent(&log.written()), vec![(BINARY, payload); 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_on_and_on_is_answered_every_second_read() {
+    let wire = sent_by(Role::Client, &[frame(BINARY, vec![7; 59])]);
+    let (stream, log) = Scripted::new([Give::Bytes(wire.repeat(100_000)), Give::Eof], []);
+    let mut server = socket(Role::Server, Config::default(), stream);
+    while server.recv().await.unwrap().is_some() {
+        server.feed("").await.unwrap();
+        let (reads, writes) = (log.reads(), log.writes());
+        assert!(reads <= 2 * (writes + 1), "{reads} reads, {writes} writes");
+    }
+    let reads = log.reads();
+    assert!((90..200).contains(&reads), "{reads}");
 }
 
 #[tokio::test]

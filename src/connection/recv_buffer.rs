@@ -45,6 +45,8 @@ pub struct RecvBuffer {
     arrived: usize,
     /// Whether the last read filled all the room there was, so that more would be of use.
     filled_up: bool,
+    /// Whether it did so where the read before it was not cut: a burst may end in the next one.
+    is_cut: bool,
     frame: Option<FrameInFlight>,
     assembler: Assembler,
     located: Option<Located>,
@@ -138,6 +140,7 @@ impl RecvBuffer {
             landing: Landing::Nowhere,
             arrived: 0,
             filled_up: false,
+            is_cut: false,
             frame: None,
             assembler: Assembler::new(),
             located: None,
@@ -164,7 +167,7 @@ impl RecvBuffer {
     pub fn commit(&mut self, len: usize) {
         self.end_event();
         let room = match self.landing {
-            Landing::Nowhere => 0,
+            Landing::Nowhere => return,
             Landing::Window => {
                 let room = self.window.len() - self.tail;
                 self.tail += len.min(room);
@@ -176,9 +179,7 @@ impl RecvBuffer {
                 room
             }
         };
-        self.filled_up = len >= room;
-        self.arrived = self.arrived.saturating_add(len.min(room));
-        self.landing = Landing::Nowhere;
+        self.note_read(len.min(room), room);
     }
 
     /// Has the next read append to the message, where that is where it lands, and returns what `read`
@@ -201,10 +202,16 @@ impl RecvBuffer {
         let outcome = read(&mut message);
         let len = message.get_ref().len().saturating_sub(start);
         self.assembler.commit(len);
-        self.landing = Landing::Nowhere;
-        self.filled_up = len >= room;
-        self.arrived = self.arrived.saturating_add(len);
+        self.note_read(len, room);
         Some(outcome)
+    }
+
+    fn note_read(&mut self, len: usize, room: usize) {
+        self.landing = Landing::Nowhere;
+        self.filled_up = len == room;
+        // Of a peer that sends on and on every second read is none.
+        self.is_cut = self.filled_up && !self.is_cut;
+        self.arrived = self.arrived.saturating_add(len);
     }
 
     /// Appends bytes that were received elsewhere, such as those behind somebody's HTTP head.
@@ -313,6 +320,14 @@ impl RecvBuffer {
             && !self.is_in_message()
     }
 
+    /// Whether the last read is likely to have cut a burst, so that it is answered after the next one.
+    ///
+    /// It is so for no two reads in a row, so that an answer waits for one read at most.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// Ends the event and returns whether the buffer is idle, so that another connection can have it as
     /// it is.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
@@ -320,6 +335,7 @@ impl RecvBuffer {
         self.end_event();
         self.landing = Landing::Nowhere;
         self.filled_up = false;
+        self.is_cut = false;
         self.is_idle()
     }
 

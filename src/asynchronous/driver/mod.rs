@@ -17,7 +17,7 @@ use super::tasks::{Party, Tasks};
 use super::transport::{Timer, Transport};
 use crate::adapter::{Error, WRITTEN_LEN, is_data, is_due, write_patience};
 use crate::connection::{
-    Compression, Connection, PreparedMessage, SendBuffer, State, Teardown, earlier,
+    Compression, Connection, PreparedMessage, RecvBuffer, SendBuffer, State, Teardown, earlier,
 };
 use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -190,13 +190,19 @@ impl<T: Transport> Driver<T> {
                 Ok(true) => return Poll::Ready(Ok(true)),
                 Ok(false) if self.connection.state() == State::Closed => self.begin_tear_down(None),
                 Ok(false) => {
-                    // Before it waits, and not sooner, so that a burst is answered in one write.
-                    if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+                    // Before it waits, and not sooner, so that a burst is answered in one write, also
+                    // where it is longer than a read; and before others have their turn.
+                    let is_held =
+                        self.calls < MOST_CALLS - 1 && input.peek().is_some_and(RecvBuffer::is_cut);
+                    if !is_held && let Poll::Ready(Err(error)) = self.poll_write(cx) {
                         return Poll::Ready(Err(error));
                     }
                     match self.poll_fill(input, cx) {
                         Poll::Ready(filled) => filled?,
                         Poll::Pending => {
+                            if is_held && let Poll::Ready(Err(error)) = self.poll_write(cx) {
+                                return Poll::Ready(Err(error));
+                            }
                             input.rest();
                             self.output.rest();
                             ready!(self.poll_deadlines(cx))?;
