@@ -137,8 +137,20 @@ impl HeadScanner {
 
 /// Returns how many bytes at the front are printable ASCII, the space among it.
 fn printable_len(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks();
-    for (index, word) in words.iter().enumerate() {
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    let mut len = 0;
+    // Without an early end, a block is looked at all at once.
+    for block in bytes.as_chunks::<16>().0 {
+        if !block
+            .iter()
+            .fold(true, |all, byte| all & is_printable(byte))
+        {
+            break;
+        }
+        len += block.len();
+    }
+    let (words, tail) = bytes[len..].as_chunks();
+    for word in words {
         // The lowest byte that is not printable is marked by its highest bit; carries and borrows
         // come from such a byte alone, so they mark none below it.
         let word = u64::from_le_bytes(*word);
@@ -147,12 +159,12 @@ fn printable_len(bytes: &[u8]) -> usize {
         let marks = (from_127 | below_32) & every_byte(1 << 7);
         if marks != 0 {
             let [before, ..] = (marks.trailing_zeros() / 8).to_le_bytes();
-            return index * 8 + usize::from(before);
+            return len + usize::from(before);
         }
+        len += word.to_le_bytes().len();
     }
-    let is_not_printable = |byte: &u8| !matches!(byte, b' '..=b'~');
-    let tail_len = tail.iter().position(is_not_printable);
-    words.len() * 8 + tail_len.unwrap_or(tail.len())
+    let tail_len = tail.iter().position(|byte| !is_printable(byte));
+    len + tail_len.unwrap_or(tail.len())
 }
 
 /// Returns a word all bytes of which are this one.
