@@ -10,53 +10,47 @@ use core::net::Ipv6Addr;
 /// A host and perhaps a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Authority<'a> {
-    /// A name, an IPv4 address, or an IPv6 address in its brackets; it may be empty.
-    pub(super) host: &'a str,
+    /// A name, an IPv4 address, or an IPv6 address in its brackets, all of it ASCII; it may be empty.
+    pub(super) host: &'a [u8],
     /// `None` where no port is written, or nothing behind the colon.
     pub(super) port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
     /// Parses an authority without user information; `None` if it is not one.
-    pub(super) fn parse(authority: &'a str) -> Option<Self> {
-        let host_len = if authority.starts_with('[') {
-            authority.find(']')? + 1
-        } else {
-            let colon = authority.bytes().position(|byte| byte == b':');
-            colon.unwrap_or(authority.len())
-        };
-        let (host, port) = authority.split_at(host_len);
-        let port = match port.strip_prefix(':') {
-            None if port.is_empty() => None,
-            None => return None,
-            Some("") => None,
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(port.parse().ok()?)
+    pub(super) fn parse(authority: &'a [u8]) -> Option<Self> {
+        let (host, port) = authority.split_at_checked(host_len(authority)?)?;
+        let port = match port {
+            [] | [b':'] => None,
+            [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+                Some(core::str::from_utf8(digits).ok()?.parse().ok()?)
             }
-            Some(_) => return None,
+            _ => return None,
         };
-        is_host(host).then_some(Self { host, port })
+        Some(Self { host, port })
     }
 }
 
-/// Whether this is a host of RFC 3986, section 3.2.2, or empty.
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[') {
-        return address
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+/// Returns how many bytes at the front are a host of RFC 3986, section 3.2.2; `None` if they are none.
+fn host_len(authority: &[u8]) -> Option<usize> {
+    if let [b'[', rest @ ..] = authority {
+        let len = rest.iter().position(|&byte| byte == b']')?;
+        let address = core::str::from_utf8(&rest[..len]).ok()?;
+        return address.parse::<Ipv6Addr>().is_ok().then_some(len + 2);
     }
-    let mut bytes = host.bytes();
-    while let Some(byte) = bytes.find(|byte| !IS_HOST_BYTE[usize::from(*byte)]) {
-        let is_escape = byte == b'%'
-            && [bytes.next(), bytes.next()]
-                .into_iter()
-                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()));
-        if !is_escape {
-            return false;
+    let mut rest = authority;
+    loop {
+        let ends = |byte: &u8| !IS_HOST_BYTE[usize::from(*byte)];
+        rest = &rest[rest.iter().position(ends).unwrap_or(rest.len())..];
+        let [b'%', escaped @ ..] = rest else {
+            return Some(authority.len() - rest.len());
+        };
+        let (digits, behind) = escaped.split_at_checked(2)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
         }
+        rest = behind;
     }
-    true
 }
 
 /// Which bytes are of an unreserved character or a sub-delimiter.

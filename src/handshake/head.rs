@@ -7,7 +7,6 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ops::Range;
-use std::borrow::Cow;
 
 use super::headers::{Headers, range_of, trim};
 use super::scanner::{HeadKind, HeadScanner};
@@ -99,7 +98,11 @@ impl RequestHead {
     }
 
     pub(super) fn target(&self) -> &str {
-        as_text(self.part(&self.target))
+        as_text(self.target_bytes())
+    }
+
+    pub(super) fn target_bytes(&self) -> &[u8] {
+        self.part(&self.target)
     }
 
     pub(super) fn has_method(&self, method: &str) -> bool {
@@ -108,7 +111,7 @@ impl RequestHead {
 
     /// Whether the target is a path, and perhaps a query (RFC 9112, section 3.2.1).
     pub(super) fn has_origin_form(&self) -> bool {
-        self.part(&self.target).first() == Some(&b'/')
+        self.target_bytes().first() == Some(&b'/')
     }
 
     /// Returns what [`note`](Self::note) noted.
@@ -124,12 +127,9 @@ impl RequestHead {
         }
     }
 
-    /// Notes what the head says, without memory of its own if it says so word for word.
-    pub(super) fn note(&self, text: Cow<'_, str>) -> Text {
-        match range_of(self.headers.head(), text.as_bytes()) {
-            Some(range) => Text::Part(range),
-            None => Text::Own(text.into_owned()),
-        }
+    /// Notes where a part of this head stands.
+    pub(super) fn note(&self, part: &[u8]) -> Text {
+        Text::Part(range_of(self.headers.head(), part).unwrap_or_default())
     }
 
     pub(super) const fn headers(&self) -> &Headers {

@@ -45,7 +45,7 @@ impl OriginPolicy {
     pub fn any_of<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, SendError> {
         origins
             .into_iter()
-            .map(|origin| Origin::parse(origin.as_bytes()).ok_or(SendError::OriginInvalid))
+            .map(|origin| Origin::parse(origin).ok_or(SendError::OriginInvalid))
             .collect::<Result<_, _>>()
             .map(Self::AnyOf)
     }
@@ -54,13 +54,13 @@ impl OriginPolicy {
         if *self == Self::Any || headers.of(Field::Origin).next().is_none() {
             return true;
         }
-        let Some(origin) = headers.of(Field::Origin).single().and_then(Origin::parse) else {
+        let Some(origin) = headers.of(Field::Origin).single().and_then(Written::parse) else {
             return false;
         };
         match self {
-            Self::SameOrigin => Origin::parse(format!("{}://{host}", origin.scheme).as_bytes())
-                .is_some_and(|own| own.port.is_some() && own == origin),
-            Self::AnyOf(allowed) => allowed.contains(&origin),
+            Self::SameOrigin => Written::new(origin.scheme, host.as_bytes())
+                .is_some_and(|own| own.port.is_some() && own.is_same(&origin)),
+            Self::AnyOf(allowed) => allowed.iter().any(|own| own.written().is_same(&origin)),
             Self::Any => true,
         }
     }
@@ -76,36 +76,77 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn parse(origin: &[u8]) -> Option<Self> {
-        let origin = core::str::from_utf8(origin).ok()?.to_ascii_lowercase();
-        let (scheme, authority) = origin.split_once("://")?;
-        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+    fn parse(origin: &str) -> Option<Self> {
+        // So that equal ones have equal letters.
+        let origin = origin.to_ascii_lowercase();
+        let written = Written::parse(origin.as_bytes())?;
+        Some(Self {
+            scheme: String::from_utf8_lossy(written.scheme).into_owned(),
+            host: String::from_utf8_lossy(written.host).into_owned(),
+            port: written.port,
+        })
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written {
+            scheme: self.scheme.as_bytes(),
+            host: self.host.as_bytes(),
+            port: self.port,
+        }
+    }
+}
+
+/// An origin as it is written, all of it ASCII, in letters of either case.
+struct Written<'a> {
+    scheme: &'a [u8],
+    host: &'a [u8],
+    port: Option<u16>,
+}
+
+impl<'a> Written<'a> {
+    fn parse(origin: &'a [u8]) -> Option<Self> {
+        let scheme_len = origin.iter().position(|&byte| byte == b':')?;
+        let (scheme, rest) = origin.split_at(scheme_len);
+        Self::new(scheme, rest.strip_prefix(b"://")?)
+    }
+
+    fn new(scheme: &'a [u8], authority: &'a [u8]) -> Option<Self> {
+        let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
             && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
         // RFC 6454, section 7: a port that is written has digits, and a host is no pattern.
         let authority = Some(authority)
-            .filter(|authority| !authority.ends_with(':'))
+            .filter(|authority| !authority.ends_with(b":"))
             .and_then(Authority::parse)
             .filter(|authority| !authority.host.is_empty())
-            .filter(|authority| !authority.host.contains(is_delimiter))?;
+            .filter(|authority| !authority.host.iter().any(is_delimiter))?;
         is_scheme.then(|| Self {
-            scheme: scheme.to_owned(),
-            host: authority.host.to_owned(),
+            scheme,
+            host: authority.host,
             port: authority.port.or(default_port(scheme)),
         })
+    }
+
+    fn is_same(&self, other: &Written<'_>) -> bool {
+        self.scheme.eq_ignore_ascii_case(other.scheme)
+            && self.host.eq_ignore_ascii_case(other.host)
+            && self.port == other.port
     }
 }
 
 /// RFC 3986 allows these in a host, and no host that serves pages has them.
-fn is_delimiter(character: char) -> bool {
-    "!$&'()*+,;=%".contains(character)
+fn is_delimiter(byte: &u8) -> bool {
+    b"!$&'()*+,;=%".contains(byte)
 }
 
-fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "http" | "ws" => Some(80),
-        "https" | "wss" => Some(443),
-        _ => None,
+fn default_port(scheme: &[u8]) -> Option<u16> {
+    let is_any = |names: [&[u8]; 2]| names.iter().any(|name| scheme.eq_ignore_ascii_case(name));
+    if is_any([b"http", b"ws"]) {
+        Some(80)
+    } else if is_any([b"https", b"wss"]) {
+        Some(443)
+    } else {
+        None
     }
 }

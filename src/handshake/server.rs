@@ -45,7 +45,7 @@ pub enum Request {
 impl Request {
     /// Judges a head, whoever parsed it.
     pub(super) fn judge(head: RequestHead) -> Result<Self, HandshakeError> {
-        let host = head.note(host_of(&head)?.into());
+        let host = host_of(&head)?;
         // 4.2.1 item 3. A client that does not ask for the upgrade breaks no rule.
         if head.version != Version::Http11
             || !head.headers().of(Field::Upgrade).has_token("websocket")

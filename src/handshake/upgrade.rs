@@ -46,8 +46,7 @@ impl UpgradeRequest {
         }
         // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource name/",
         // or "an absolute HTTP/HTTPS URI containing the /resource name/".
-        let resource_name = resource_name_of(head.target()).ok_or(HandshakeError::TargetInvalid)?;
-        let resource_name = head.note(resource_name);
+        let resource_name = resource_name_of(&head).ok_or(HandshakeError::TargetInvalid)?;
         // 4.2.1 item 2: "A |Host| header field containing the server's authority."
         if matches!(head.bytes(&host), [] | [b':', ..]) {
             return Err(HandshakeError::HostInvalid);
@@ -84,11 +83,12 @@ impl UpgradeRequest {
         if head.version != Version::Later || !head.has_method("CONNECT") {
             return Err(HandshakeError::NotAnUpgrade);
         }
-        let resource_name = match head.target() {
-            path if path.starts_with('/') => head.note(path.into()),
-            _ => return Err(HandshakeError::TargetInvalid),
-        };
-        let is_host = Authority::parse(&host).is_some_and(|authority| !authority.host.is_empty());
+        if !head.has_origin_form() {
+            return Err(HandshakeError::TargetInvalid);
+        }
+        let resource_name = head.note(head.target_bytes());
+        let is_host =
+            Authority::parse(host.as_bytes()).is_some_and(|authority| !authority.host.is_empty());
         if !is_host {
             return Err(HandshakeError::HostInvalid);
         }
