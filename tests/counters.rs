@@ -5,8 +5,12 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use framewright::handshake::{Acceptance, Request, ServerHandshake};
 use framewright::{
-    CloseCode, Config, Connection, Counters, Delivery, Message, MessageKind, PreparedMessage, Role,
+    CloseCode, Config, Connection, Counters, Delivery, Message, MessageKind, PreparedMessage,
+    RecvBuffer, Role, SendBuffer,
 };
 use support::*;
 
@@ -75,6 +79,26 @@ fn a_message_that_is_not_whole_is_bytes_and_no_message() {
         (0, 0, 0)
     );
     assert_eq!(received.wire_bytes, cut.len() as u64);
+}
+
+#[test]
+fn what_came_with_the_head_is_counted_without_the_head() {
+    let config = Arc::new(counting(|_| {}));
+    let head = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let frame = sent_by(Role::Client, &[frame(TEXT, "hello")]);
+    let (mut input, mut output) = (RecvBuffer::new(), SendBuffer::new());
+    input.extend(head.as_bytes());
+    input.extend(&frame);
+    let mut handshake = ServerHandshake::new(Arc::clone(&config));
+    let Ok(Some(Request::Upgrade(request))) = handshake.receive(&mut input) else {
+        panic!("the request is right");
+    };
+    let accepted = request.accept(Acceptance::new(), config, &mut output);
+    let mut connection = accepted.unwrap();
+    assert_eq!(connection.advance(&mut input, &mut output), Ok(true));
+    let received = counters(&connection).received;
+    assert_eq!(received.wire_bytes, frame.len() as u64);
 }
 
 #[test]

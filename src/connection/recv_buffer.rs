@@ -357,6 +357,8 @@ impl RecvBuffer {
             self.assembler = Assembler::new();
         }
         self.consume(len);
+        // What the connection counts begins behind it.
+        self.arrived = self.arrived.saturating_sub(len);
     }
 
     /// Drops `len` bytes from the front.
