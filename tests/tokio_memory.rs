@@ -39,6 +39,10 @@ const TIMER: isize = 128;
 /// What it holds, beside the bytes, while a frame is coming.
 const RECEIVING: isize = size_of::<RecvBuffer>() as isize;
 
+/// What an opening handshake holds while it waits: its future, its timer and what has come, and no
+/// window.
+const OPENING: isize = 3 << 10;
+
 // -- An idle connection ---------------------------------------------------------------------------
 
 #[test]
@@ -243,7 +247,56 @@ fn a_request_that_drips_holds_little() {
             assert!(poll(accept.as_mut()).is_none());
             accept
         });
-        assert!(held <= 8 << 10, "{len} bytes: {held}");
+        assert!(held <= OPENING, "{len} bytes: {held}");
+    }
+}
+
+#[test]
+fn a_request_that_waits_for_the_application_holds_no_window() {
+    let rig = Rig::new();
+    let server = Server::new().config(Arc::clone(&rig.config));
+    let held = held_after(&upgrade_request(), |wire| {
+        poll(server.receive(wire.stream())).unwrap().unwrap()
+    });
+    assert!(held <= OPENING, "{held}");
+}
+
+#[test]
+fn a_client_that_waits_for_its_answer_holds_little() {
+    let rig = Rig::new();
+    let request = ClientRequest::new("ws://example.com/").unwrap();
+    let client = Client::new(request).config(Arc::clone(&rig.config));
+    for answer in ["", "H", "HTTP/1.1 101 Switching Protocols\r\n"] {
+        let held = held_after(answer.as_bytes(), |wire| {
+            let mut opening = Box::pin(client.handshake(wire.stream()));
+            assert!(poll(opening.as_mut()).is_none());
+            opening
+        });
+        assert!(held <= OPENING, "{answer:?}: {held}");
+    }
+}
+
+#[test]
+fn a_long_head_leaves_no_long_window() {
+    let request = upgrade_request();
+    let (lines, end) = request.split_at(request.len() - 2);
+    let head = [lines, b"X: ", &vec![b'x'; 2 * MIB], b"\r\n", end].concat();
+    // A request that is whole, and one that waits for its end.
+    for len in [head.len(), head.len() - 1] {
+        let head = head[..len].to_vec();
+        // A thread of its own, and so a pool of its own.
+        let held = std::thread::spawn(move || {
+            let rig = Rig::new();
+            let mut config = Config::default();
+            config.max_head_len = 4 * MIB;
+            let server = Server::new().config(config);
+            let wire = Wire::new(head);
+            let usage = measure(|| drop(poll(server.accept(wire.stream()))));
+            drop(rig);
+            usage.held
+        });
+        let held = held.join().unwrap();
+        assert!(held <= 100 << 10, "{len} bytes: {held}");
     }
 }
 

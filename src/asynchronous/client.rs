@@ -9,11 +9,12 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
 use super::alarm::Alarm;
+use super::pool::{Input, Output};
 use super::server::{Read, read_until, write_until};
 use super::transport::{Runtime, Timer, Transport};
 use super::websocket::WebSocket;
-use crate::adapter::{ClientOptions, Error, Parts};
-use crate::connection::{Config, RecvBuffer, SendBuffer};
+use crate::adapter::{ClientOptions, Error};
+use crate::connection::Config;
 use crate::handshake::{ClientHandshake, ClientRequest, Headers};
 #[cfg(feature = "tokio")]
 use crate::handshake::{Proxy, ProxyHandshake, Uri};
@@ -78,15 +79,16 @@ pub(crate) async fn handshake<T: Transport>(
     config: Arc<Config>,
     mut transport: T,
 ) -> Result<(WebSocket<T>, Headers), Error> {
-    let (mut input, mut output) = (RecvBuffer::new(), SendBuffer::new());
+    let (mut input, mut output) = (Input::default(), Output::default());
     let nonce = rand::random();
-    let mut handshake = ClientHandshake::start(request, config, nonce, &mut output);
+    let mut handshake = ClientHandshake::start(request, config, nonce, output.get());
     handshake.set_now(T::Timer::now());
     let mut alarm = Alarm::new();
     let deadline = handshake.next_deadline();
-    write_until(&mut transport, &mut alarm, &mut output, deadline).await?;
+    write_until(&mut transport, &mut alarm, output.get(), deadline).await?;
+    output.rest();
     let response = loop {
-        if let Some(response) = handshake.receive(&mut input)? {
+        if let Some(response) = handshake.receive(input.get())? {
             break response;
         }
         let deadline = handshake.next_deadline();
@@ -100,12 +102,8 @@ pub(crate) async fn handshake<T: Transport>(
     };
     let headers = response.headers().clone();
     let subprotocol = response.subprotocol().map(str::to_owned);
-    let socket = WebSocket::from_parts(Parts {
-        stream: transport.into_stream(),
-        connection: response.into_connection(),
-        input,
-        output,
-    });
+    input.rest_if_idle();
+    let socket = WebSocket::opened(transport, response.into_connection(), input, output);
     Ok((socket.with_subprotocol(subprotocol.as_deref()), headers))
 }
 
@@ -117,12 +115,13 @@ pub(crate) async fn open_tunnel<T: Transport>(
     config: Arc<Config>,
     transport: &mut T,
 ) -> Result<(), Error> {
-    let (mut input, mut output) = (RecvBuffer::new(), SendBuffer::new());
-    let mut tunnel = ProxyHandshake::start(proxy, target, config, &mut output);
+    let (mut input, mut output) = (Input::default(), Output::default());
+    let mut tunnel = ProxyHandshake::start(proxy, target, config, output.get());
     tunnel.set_now(T::Timer::now());
     let mut alarm = Alarm::new();
-    write_until(transport, &mut alarm, &mut output, tunnel.next_deadline()).await?;
-    while tunnel.receive(&mut input)?.is_none() {
+    write_until(transport, &mut alarm, output.get(), tunnel.next_deadline()).await?;
+    output.rest();
+    while tunnel.receive(input.get())?.is_none() {
         let deadline = tunnel.next_deadline();
         match poll_fn(|cx| read_until(transport, &mut alarm, &mut input, deadline, cx)).await? {
             Read::Bytes => {}
@@ -130,6 +129,7 @@ pub(crate) async fn open_tunnel<T: Transport>(
             Read::Elapsed => tunnel.handle_timeout(T::Timer::now())?,
         }
     }
+    input.rest_if_idle();
     Ok(())
 }
 

@@ -12,9 +12,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::alarm::Alarm;
+use super::pool::{Input, Output};
 use super::transport::{Runtime, Timer, Transport};
 use super::websocket::WebSocket;
-use crate::adapter::{Error, Parts, ServerOptions};
+use crate::adapter::{Error, ServerOptions};
 use crate::connection::{Config, RecvBuffer, SendBuffer};
 use crate::error::HandshakeError;
 #[cfg(feature = "deflate")]
@@ -142,7 +143,7 @@ async fn receive<T: Transport>(
     let mut exchange = Box::new(Exchange {
         transport,
         alarm: Alarm::new(),
-        input: RecvBuffer::new(),
+        input: Input::default(),
         config: Arc::clone(&options.config),
     });
     match exchange.receive().await {
@@ -196,16 +197,11 @@ impl<T: Transport> PendingUpgrade<T> {
             config,
             ..
         } = *self.exchange;
-        let mut output = SendBuffer::new();
+        let mut output = Output::default();
         let subprotocol = acceptance.chosen().map(str::to_owned);
-        let connection = self.request.accept(acceptance, config, &mut output)?;
-        let mut socket = WebSocket::from_parts(Parts {
-            stream: transport.into_stream(),
-            connection,
-            input,
-            output,
-        })
-        .with_subprotocol(subprotocol.as_deref());
+        let connection = self.request.accept(acceptance, config, output.get())?;
+        let mut socket = WebSocket::opened(transport, connection, input, output)
+            .with_subprotocol(subprotocol.as_deref());
         socket.flush().await?;
         Ok(socket)
     }
@@ -261,7 +257,7 @@ impl<T: Transport> PlainExchange<T> {
         let Exchange {
             transport, input, ..
         } = *self.exchange;
-        (self.request, transport.into_stream(), input)
+        (self.request, transport.into_stream(), input.into_buffer())
     }
 
     /// Returns the request.
@@ -274,7 +270,7 @@ impl<T: Transport> PlainExchange<T> {
 struct Exchange<T: Transport> {
     transport: T,
     alarm: Alarm<T::Timer>,
-    input: RecvBuffer,
+    input: Input,
     config: Arc<Config>,
 }
 
@@ -283,7 +279,9 @@ impl<T: Transport> Exchange<T> {
         let mut handshake = ServerHandshake::new(Arc::clone(&self.config));
         handshake.set_now(T::Timer::now());
         loop {
-            if let Some(request) = handshake.receive(&mut self.input)? {
+            if let Some(request) = handshake.receive(self.input.get())? {
+                // Whether to accept may take the application a while.
+                self.input.rest_if_idle();
                 return Ok(request);
             }
             match self.read(handshake.next_deadline()).await? {
@@ -331,18 +329,24 @@ impl<T: Transport> Exchange<T> {
         })
         .await;
         let is_in_time = || deadline.is_none_or(|deadline| T::Timer::now() < deadline);
+        self.discard();
         let mut drained = 0_u64;
         while drained <= self.config.max_drain_len && is_in_time() {
             match self.read(deadline).await {
-                Ok(Read::Bytes) => {
-                    let len = self.input.unread().len();
-                    drained = drained.saturating_add(len as u64);
-                    self.input = RecvBuffer::new();
-                }
+                Ok(Read::Bytes) => drained = drained.saturating_add(self.discard()),
                 Ok(Read::Eof | Read::Elapsed) | Err(_) => break,
             }
         }
+        self.input.rest();
         Ok(())
+    }
+
+    /// Drops what was read, and returns how much it is.
+    fn discard(&mut self) -> u64 {
+        let input = self.input.get();
+        let len = input.unread().len();
+        input.consume_head(len);
+        len as u64
     }
 }
 
@@ -358,15 +362,16 @@ pub(super) enum Read {
 pub(super) fn read_until<T: Transport>(
     transport: &mut T,
     alarm: &mut Alarm<T::Timer>,
-    input: &mut RecvBuffer,
+    input: &mut Input,
     deadline: Option<Instant>,
     cx: &mut std::task::Context<'_>,
 ) -> Poll<io::Result<Read>> {
     loop {
-        return match transport.poll_read(cx, input.spare_mut()) {
+        let buffer = input.get();
+        return match transport.poll_read(cx, buffer.spare_mut()) {
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(Read::Eof)),
             Poll::Ready(Ok(len)) => {
-                input.commit(len);
+                buffer.commit(len);
                 Poll::Ready(Ok(Read::Bytes))
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -374,10 +379,19 @@ pub(super) fn read_until<T: Transport>(
                 Poll::Ready(Ok(Read::Eof))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => alarm.poll(cx, deadline).map(|()| Ok(Read::Elapsed)),
+            Poll::Pending => {
+                if buffer.unread().len() <= PARKED_LEN {
+                    input.rest();
+                }
+                alarm.poll(cx, deadline).map(|()| Ok(Read::Elapsed))
+            }
         };
     }
 }
+
+/// As much of a head waits in memory of its own size: it is copied at every wait, and a long one that
+/// drips would be copied often.
+const PARKED_LEN: usize = 4 << 10;
 
 /// Writes all of `output`, or gives up at the deadline.
 pub(super) async fn write_until<T: Transport>(

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use super::driver::{Driver, Replies};
-use super::pool::Input;
+use super::pool::{Input, Output};
 use super::split::{Reader, Writer, split};
 use super::tasks::Party;
 use super::transport::Transport;
@@ -40,9 +40,23 @@ impl<T: Transport> WebSocket<T> {
     /// Makes a WebSocket of its parts, such as those that another HTTP server left.
     #[doc(alias("from_raw_socket", "from_partially_read", "after_handshake"))]
     pub fn from_parts(parts: Parts<T::Stream>) -> Self {
+        Self::opened(
+            T::new(parts.stream),
+            parts.connection,
+            Input::new(parts.input),
+            Output::new(parts.output),
+        )
+    }
+
+    pub(super) fn opened(
+        transport: T,
+        connection: Connection,
+        input: Input,
+        output: Output,
+    ) -> Self {
         Self {
-            driver: Driver::new(T::new(parts.stream), parts.connection, parts.output),
-            input: Input::new(parts.input),
+            driver: Driver::new(transport, connection, output),
+            input,
             subprotocol: None,
         }
     }

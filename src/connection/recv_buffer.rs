@@ -270,7 +270,8 @@ impl RecvBuffer {
     /// Takes the window back, so that a connection which waits holds none.
     ///
     /// Bytes that wait, such as half a header, move into an allocation of their own size. Returns
-    /// `None` if there is no window.
+    /// `None` if there is no window, or one that is longer than messages have use for, because the head
+    /// of a handshake was: it is not worth keeping.
     pub fn park(&mut self) -> Option<Vec<u8>> {
         self.end_event();
         self.landing = Landing::Nowhere;
@@ -282,7 +283,8 @@ impl RecvBuffer {
         let unread = unread.to_vec();
         self.head = 0;
         self.tail = unread.len();
-        Some(core::mem::replace(&mut self.window, unread))
+        let window = core::mem::replace(&mut self.window, unread);
+        (window.len() <= LONGEST_WINDOW).then_some(window)
     }
 
     /// Returns the event that the last [`advance`](crate::Connection::advance) found.
@@ -336,7 +338,15 @@ impl RecvBuffer {
         self.landing = Landing::Nowhere;
         self.filled_up = false;
         self.is_cut = false;
-        self.is_idle()
+        let is_idle = self.is_idle();
+        if is_idle {
+            self.arrived = 0;
+            if self.window.len() > LONGEST_WINDOW {
+                // The head of a handshake was in it.
+                self.window = Vec::new();
+            }
+        }
+        is_idle
     }
 
     /// Returns the payload of the event if it is long and can be passed on without a copy; else it is

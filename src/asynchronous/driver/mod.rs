@@ -71,13 +71,13 @@ pub(super) enum Replies {
 }
 
 impl<T: Transport> Driver<T> {
-    pub(super) fn new(transport: T, mut connection: Connection, output: SendBuffer) -> Self {
+    pub(super) fn new(transport: T, mut connection: Connection, output: Output) -> Self {
         // The clocks start here, and not with the first byte, which may never come.
         connection.set_now(T::Timer::now());
         Self {
             transport,
             connection,
-            output: Output::new(output),
+            output,
             alarm: Alarm::new(),
             tasks: None,
             write_deadline: None,
