@@ -129,7 +129,9 @@ impl RequestHead {
 
     /// Notes where a part of this head stands.
     pub(super) fn note(&self, part: &[u8]) -> Text {
-        Text::Part(range_of(self.headers.head(), part).unwrap_or_default())
+        let range = range_of(self.headers.head(), part);
+        debug_assert!(range.is_some(), "it is a part of this head");
+        Text::Part(range.unwrap_or_default())
     }
 
     pub(super) const fn headers(&self) -> &Headers {
