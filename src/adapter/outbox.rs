@@ -51,10 +51,9 @@ impl<'a> Outbox<'a> {
     pub fn feed_text(&mut self, text: &str) -> Result<(), SendError> {
         self.require_room()?;
         if self.is_received(text.as_bytes()) {
-            let text = Utf8Bytes::from_validated(self.received.slice_ref(text.as_bytes()));
-            return self
-                .connection
-                .send_message(Message::Text(text), self.output);
+            let message = |text| Message::Text(Utf8Bytes::from_validated(text));
+            let (received, text) = (self.received, text.as_bytes());
+            return pass_on(self.connection, received, text, message, self.output);
         }
         self.connection.send_text(text, self.output)
     }
@@ -69,10 +68,13 @@ impl<'a> Outbox<'a> {
     pub fn feed_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
         self.require_room()?;
         if self.is_received(data) {
-            let data = self.received.slice_ref(data);
-            return self
-                .connection
-                .send_message(Message::Binary(data), self.output);
+            return pass_on(
+                self.connection,
+                self.received,
+                data,
+                Message::Binary,
+                self.output,
+            );
         }
         self.connection.send_binary(data, self.output)
     }
@@ -174,4 +176,19 @@ impl<'a> Outbox<'a> {
             Ok(())
         }
     }
+}
+
+/// Queues a part of what was received, without a copy.
+///
+/// A function of its own, and not of the outbox, so that the short way is short enough to stand where
+/// it is called, and an outbox that nobody keeps stays in registers.
+#[inline(never)]
+fn pass_on(
+    connection: &mut Connection,
+    received: &Bytes,
+    part: &[u8],
+    message: impl FnOnce(Bytes) -> Message,
+    output: &mut SendBuffer,
+) -> Result<(), SendError> {
+    connection.send_message(message(received.slice_ref(part)), output)
 }
