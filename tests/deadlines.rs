@@ -498,14 +498,25 @@ fn a_connection_that_is_never_told_the_time_has_no_deadlines() {
 
 #[test]
 fn the_clocks_start_when_the_time_is_first_told() {
+    let config = config(|config| config.idle_timeout = Some(50 * SECOND));
     for role in ROLES {
-        let mut endpoint = Endpoint::new(role);
+        let mut endpoint = Endpoint::with_config(role, config.clone());
         endpoint.receive(&frame(TEXT, "early").sent_by(peer_of(role)).bytes());
         let start = Instant::now();
         // To hear of a timeout is to be told the time.
         assert_eq!(wake(&mut endpoint, start), []);
         let written = wake_at_deadline(&mut endpoint, start, 20 * SECOND);
-        ping_payload(&written);
+        receive_at(
+            &mut endpoint,
+            start + 20 * SECOND,
+            &[frame(PONG, ping_payload(&written))],
+        );
+        // A message of before does not count, and does not keep the clock from running either.
+        wake_at_deadline(&mut endpoint, start, 40 * SECOND);
+        assert_eq!(
+            wake_at_deadline(&mut endpoint, start, 50 * SECOND)[0].0,
+            CLOSE
+        );
     }
 }
 

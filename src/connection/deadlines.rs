@@ -17,8 +17,10 @@ pub(super) struct Deadlines {
     now: Option<Instant>,
     /// When a byte last arrived: any byte is a sign of life.
     last_received: Option<Instant>,
-    /// When a message last passed in either direction.
+    /// When a message last passed in either direction, as of when the time was told before.
     last_message: Option<Instant>,
+    /// Whether one has passed since.
+    has_message_passed: bool,
     /// The keepalive Ping that is on its way.
     ping: Option<Ping>,
     /// How many keepalive Pings were sent, which is also what the latest one says.
@@ -55,6 +57,8 @@ impl Deadlines {
     /// Tells the time; the first call starts the clocks.
     #[inline]
     pub(super) fn set_now(&mut self, now: Instant) {
+        self.last_message = self.last_message();
+        self.has_message_passed = false;
         if self.now.is_none() {
             self.last_received = Some(now);
             self.last_message = Some(now);
@@ -73,7 +77,7 @@ impl Deadlines {
 
     /// Notes that the transport took bytes again after it had taken none.
     pub(super) fn sending_resumed(&mut self) {
-        self.last_message = self.now;
+        self.message_passed();
         if let Some(ping) = &mut self.ping
             && ping.unanswered_since.is_some()
         {
@@ -83,8 +87,18 @@ impl Deadlines {
 
     /// Notes that a message was sent or received.
     #[inline]
-    pub(super) fn message_passed(&mut self) {
-        self.last_message = self.now;
+    pub(super) const fn message_passed(&mut self) {
+        self.has_message_passed = true;
+    }
+
+    /// Returns when a message last passed.
+    #[inline]
+    const fn last_message(&self) -> Option<Instant> {
+        if self.has_message_passed {
+            self.now
+        } else {
+            self.last_message
+        }
     }
 
     /// Notes a Pong; one that repeats the latest keepalive Ping measures the round trip.
@@ -173,7 +187,7 @@ impl Deadlines {
     }
 
     fn idle_deadline(&self, config: &Config) -> Option<Instant> {
-        after(self.last_message, config.idle_timeout)
+        after(self.last_message(), config.idle_timeout)
     }
 }
 
