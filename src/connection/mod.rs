@@ -34,7 +34,7 @@ use crate::frame::{CloseCode, CloseFrame, Opcode};
 
 use deadlines::{Deadlines, Due};
 use observer::{Observer, SentFrame};
-use recv_buffer::What;
+use recv_buffer::{AtOnce, What};
 use sender::Sender;
 
 pub use compression::Compression;
@@ -96,6 +96,9 @@ pub struct Connection {
     role: Role,
     state: State,
     config: Arc<Config>,
+    /// The length below which a message is found at once: none if somebody watches, else what all limits
+    /// allow.
+    whole_below: u32,
     sender: Sender,
     extension: Option<Box<dyn Extension>>,
     deadlines: Deadlines,
@@ -138,14 +141,19 @@ impl Connection {
         debug_assert_eq!(masks.is_some(), role == Role::Client, "only clients mask");
         #[cfg(feature = "tracing")]
         let span = tracing::debug_span!("websocket", ?role);
+        let observer = Observer::new(
+            &config,
+            #[cfg(feature = "tracing")]
+            &span,
+        );
         Self {
             role,
             state: State::Open,
-            observer: Observer::new(
-                &config,
-                #[cfg(feature = "tracing")]
-                &span,
-            ),
+            whole_below: match observer {
+                Some(_) => 0,
+                None => receiver::whole_below(&config),
+            },
+            observer,
             #[cfg(feature = "tracing")]
             span,
             config,
@@ -198,26 +206,19 @@ impl Connection {
         input: &mut RecvBuffer,
         output: &mut SendBuffer,
     ) -> Result<bool, ProtocolError> {
-        input.end_event();
-        if self.state != State::Closed {
-            match receiver::find_whole(self.role, &self.config, input) {
-                Ok(true) => {
-                    self.note_arrival(input);
-                    self.deadlines.message_passed();
-                    if self.observer.is_some() {
-                        self.observe_received(input, 1);
-                    }
-                    return Ok(true);
-                }
-                Ok(false) if input.is_idle() => {
-                    self.note_arrival(input);
-                    return Ok(false);
-                }
-                Ok(false) => {}
-                Err(error) => return self.refuse(error, input, output),
-            }
+        match self.find_at_once(input) {
+            AtOnce::Message => Ok(true),
+            AtOnce::Nothing => Ok(false),
+            AtOnce::Other => self.advance_further(input, output),
         }
-        self.advance_further(input, output)
+    }
+
+    /// Finds the next event if it is a message that is whole, which has no reply and changes no state;
+    /// `false` leaves it to [`advance`](Self::advance).
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[inline]
+    pub(crate) fn advance_at_once(&mut self, input: &mut RecvBuffer) -> bool {
+        self.find_at_once(input) == AtOnce::Message
     }
 
     /// Finds and returns the next event: [`advance`](Self::advance) and [`RecvBuffer::event`] in
@@ -356,6 +357,19 @@ impl Connection {
         }
     }
 
+    #[inline]
+    fn find_at_once(&mut self, input: &mut RecvBuffer) -> AtOnce {
+        if self.state == State::Closed {
+            return AtOnce::Other;
+        }
+        let found = receiver::find_at_once(self.role, self.whole_below, input);
+        if found == AtOnce::Message {
+            self.note_arrival(input);
+            self.deadlines.message_passed();
+        }
+        found
+    }
+
     /// Finds the next event, be it what it may.
     ///
     /// A function of its own, so that the short way has no registers to save for the long one.
@@ -365,6 +379,7 @@ impl Connection {
         input: &mut RecvBuffer,
         output: &mut SendBuffer,
     ) -> Result<bool, ProtocolError> {
+        input.end_event();
         let arrived = self.note_arrival(input);
         if self.state == State::Closed {
             return self.drain(input);
@@ -390,15 +405,21 @@ impl Connection {
     /// Notes that bytes arrived since the last time, if they did.
     #[inline]
     fn note_arrival(&mut self, input: &mut RecvBuffer) -> bool {
-        let arrived = input.take_arrived();
-        if arrived == 0 {
-            return false;
+        let arrived = input.has_arrived();
+        if arrived {
+            self.note_bytes(input);
         }
+        arrived
+    }
+
+    /// Notes the bytes that arrived.
+    #[inline(never)]
+    fn note_bytes(&mut self, input: &mut RecvBuffer) {
+        let arrived = input.take_arrived();
         self.deadlines.bytes_received();
         if let Some(observer) = &mut self.observer {
             observer.arrived(arrived);
         }
-        true
     }
 
     /// Fails the connection because of what was received.

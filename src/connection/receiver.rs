@@ -9,36 +9,37 @@
 use super::Role;
 use super::assembler::{Assembler, Coding};
 use super::config::{Config, Delivery};
-use super::recv_buffer::{Decoding, Place, RecvBuffer, What};
+use super::recv_buffer::{AtOnce, Decoding, Place, RecvBuffer, What};
 use crate::error::ProtocolError;
 use crate::extension::Extension;
-use crate::frame::{CloseFrame, FrameHeader, Opcode, Rsv};
+use crate::frame::{CloseFrame, FrameHeader, Opcode, PlainHeader, Rsv};
 use crate::message::MessageKind;
 
 /// Finds a message that is whole in the window, in one frame that breaks no rule of [`begin_frame`]:
-/// the commonest, for which nothing need be remembered. Where it is `false`, [`find_event`] has the say.
-#[inline]
-pub(super) fn find_whole(
-    role: Role,
-    config: &Config,
-    input: &mut RecvBuffer,
-) -> Result<bool, ProtocolError> {
-    if !input.is_between_messages()
-        || config.max_fragments == 0
-        || config.delivery != Delivery::Messages
-    {
-        return Ok(false);
+/// the commonest, for which nothing need be remembered. Where it is `Other`, [`find_event`] has the say.
+///
+/// A function of its own, so that whoever calls it has few registers to save.
+#[inline(never)]
+pub(super) fn find_at_once(role: Role, whole_below: u32, input: &mut RecvBuffer) -> AtOnce {
+    if !input.is_between_messages() {
+        return AtOnce::Other;
     }
-    let Some((header, header_len)) = input.front().and_then(FrameHeader::read_plain) else {
-        return Ok(false);
-    };
-    if header.mask.is_some() != (role == Role::Server)
-        || header.payload_len > config.max_frame_len
-        || header.payload_len > config.max_message_len
-    {
-        return Ok(false);
+    let header = input
+        .front()
+        .and_then(|bytes| PlainHeader::read(*bytes, role == Role::Server));
+    match header {
+        Some(header) if u32::from(header.payload_len) < whole_below => input.gather_whole(&header),
+        Some(_) | None => input.end_burst(),
     }
-    input.gather_whole(&header, header_len)
+}
+
+/// Returns the length below which [`find_at_once`] need not look at any other limit.
+pub(super) fn whole_below(config: &Config) -> u32 {
+    if config.max_fragments == 0 || config.delivery != Delivery::Messages {
+        return 0;
+    }
+    let longest = config.max_message_len.min(config.max_frame_len);
+    u32::try_from(longest).map_or(u32::MAX, |longest| longest.saturating_add(1))
 }
 
 /// Finds the next event in `input`; `None` if it needs more bytes.

@@ -19,7 +19,7 @@ use super::assembler::{Assembler, Coding};
 use super::config::Delivery;
 use super::event::{Chunk, Event};
 use crate::extension::Extension;
-use crate::frame::{CloseFrame, FrameHeader};
+use crate::frame::{CloseFrame, FrameHeader, PlainHeader};
 use crate::message::{Message, MessageKind, Utf8Bytes};
 
 use window::Landing;
@@ -96,6 +96,17 @@ struct Located {
     range: Option<Range<usize>>,
 }
 
+/// What came of looking for a message that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtOnce {
+    /// One is located.
+    Message,
+    /// There is no byte, and no event.
+    Nothing,
+    /// There is something else, a part of something, or a text that is none.
+    Other,
+}
+
 /// What the payload of an encoded message takes to be decoded.
 pub(super) struct Decoding<'a> {
     pub(super) extension: Option<&'a mut (dyn Extension + 'static)>,
@@ -104,6 +115,9 @@ pub(super) struct Decoding<'a> {
 }
 
 /// What was located.
+///
+/// Its kind is a byte of its own, not folded into what a chunk is, so that it is looked at as it is.
+#[repr(u8)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Text,
@@ -235,22 +249,43 @@ impl RecvBuffer {
         }
     }
 
+    /// Whether bytes arrived since the last call of [`take_arrived`](Self::take_arrived).
+    #[inline]
+    pub(super) const fn has_arrived(&self) -> bool {
+        self.arrived > 0
+    }
+
     /// Returns how many bytes arrived since the last call.
     #[inline]
     pub(super) fn take_arrived(&mut self) -> usize {
         core::mem::take(&mut self.arrived)
     }
 
-    /// Whether the next byte is a header's, and no message is under way.
+    /// Whether the next byte is a header's, no message is under way, and there is no event but one in
+    /// the window, which ends as another is located.
     #[inline]
     pub(super) const fn is_between_messages(&self) -> bool {
-        self.frame.is_none() && !self.is_in_message()
+        !matches!(self.located, Some(Located { range: None, .. }))
+            && self.frame.is_none()
+            && !self.is_in_message()
     }
 
-    /// Returns as many bytes as a header may have from the front of what was received; those that did
-    /// not arrive are any. `None` near the end of the window.
+    /// Ends the event if there is nothing behind it, as at the end of a burst.
+    ///
+    /// A function of its own, so that where there is something its bytes are all that is looked at.
+    #[inline(never)]
+    pub(super) const fn end_burst(&mut self) -> AtOnce {
+        if self.head < self.tail || self.has_arrived() || !self.is_between_messages() {
+            return AtOnce::Other;
+        }
+        self.located = None;
+        AtOnce::Nothing
+    }
+
+    /// Returns as many bytes as a plain header may have from the front of what was received; those that
+    /// did not arrive are any. `None` near the end of the window.
     #[inline]
-    pub(super) fn front(&self) -> Option<&[u8; FrameHeader::MAX_LEN]> {
+    pub(super) fn front(&self) -> Option<&[u8; PlainHeader::MAX_LEN]> {
         self.window.get(self.head..)?.first_chunk()
     }
 

@@ -111,44 +111,6 @@ impl FrameHeader {
         }))
     }
 
-    /// Reads the header of a message in one frame of less than 64 KiB without reserved bits, as most
-    /// are, and its length; `None` for any other, which [`decode`](Self::decode) judges.
-    ///
-    /// Of `bytes` only the header's own are looked at.
-    #[inline]
-    pub(crate) fn read_plain(bytes: &[u8; Self::MAX_LEN]) -> Option<(Self, usize)> {
-        let opcode = match bytes[0] {
-            FIN_TEXT => Opcode::Text,
-            FIN_BINARY => Opcode::Binary,
-            _ => return None,
-        };
-        let (payload_len, len) = match bytes[1] & PAYLOAD_LEN {
-            LEN_64 => return None,
-            LEN_16 => {
-                let payload_len = u16::from_be_bytes([bytes[2], bytes[3]]);
-                if u64::from(payload_len) <= MAX_CONTROL_PAYLOAD_LEN {
-                    return None;
-                }
-                (payload_len, 4)
-            }
-            payload_len => (u16::from(payload_len), 2),
-        };
-        let (mask, len) = if bytes[1] & MASK == 0 {
-            (None, len)
-        } else {
-            let key = [bytes[len], bytes[len + 1], bytes[len + 2], bytes[len + 3]];
-            (Some(MaskingKey::new(key)), len + 4)
-        };
-        let header = Self {
-            fin: true,
-            rsv: Rsv::NONE,
-            opcode,
-            mask,
-            payload_len: u64::from(payload_len),
-        };
-        Some((header, len))
-    }
-
     /// Appends the header to `output`.
     ///
     /// It writes what it is told, so that tests can write what no peer should; a `payload_len`
@@ -194,6 +156,50 @@ impl FrameHeader {
             len += 4;
         }
         (bits.to_le_bytes(), len)
+    }
+}
+
+/// The header of a message in one frame of less than 64 KiB without reserved bits, as most are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlainHeader {
+    pub(crate) is_text: bool,
+    pub(crate) mask: Option<MaskingKey>,
+    /// The number of bytes that the header takes.
+    pub(crate) len: usize,
+    pub(crate) payload_len: u16,
+}
+
+impl PlainHeader {
+    /// The longest of them.
+    pub(crate) const MAX_LEN: usize = 8;
+
+    /// Reads a header, of which no more is looked at than is its own; `None` if it is another, which
+    /// [`FrameHeader::decode`] judges, or is not masked as is expected.
+    ///
+    /// All bytes are loaded at once.
+    #[inline]
+    pub(crate) fn read(bytes: [u8; Self::MAX_LEN], is_masked: bool) -> Option<Self> {
+        let bits = u64::from_le_bytes(bytes);
+        let [first, second, third, fourth, ..] = bytes;
+        if first != FIN_TEXT && first != FIN_BINARY {
+            return None;
+        }
+        // Where the bit is not as is expected, what is left is too long for seven bits.
+        let (payload_len, key, len) = match second ^ if is_masked { MASK } else { 0 } {
+            LEN_16 => (u16::from_be_bytes([third, fourth]), bits >> 32, 4),
+            payload_len if payload_len < LEN_16 => (u16::from(payload_len), bits >> 16, 2),
+            _ => return None,
+        };
+        if len == 4 && u64::from(payload_len) <= MAX_CONTROL_PAYLOAD_LEN {
+            return None;
+        }
+        let [key @ .., _, _, _, _] = key.to_le_bytes();
+        Some(Self {
+            is_text: first == FIN_TEXT,
+            mask: is_masked.then_some(MaskingKey::new(key)),
+            len: len + 4 * usize::from(is_masked),
+            payload_len,
+        })
     }
 }
 
@@ -274,3 +280,47 @@ const PAYLOAD_LEN: u8 = 0b0111_1111;
 const LEN_16: u8 = 126;
 /// The short length that says: the next 64 bits are the length.
 const LEN_64: u8 = 127;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every first two bytes, with lengths around each bound behind them.
+    #[test]
+    fn a_plain_header_is_read_as_it_is_decoded_and_no_other_is() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                for extended_len in [0, 1, 125, 126, 127, 0x0100, 0x7fff, u16::MAX] {
+                    let [third, fourth] = extended_len.to_be_bytes();
+                    let bytes = [first, second, third, fourth, 0x15, 0x26, 0x37, 0x48];
+                    let is_plain = |header: &FrameHeader| {
+                        matches!(header.opcode, Opcode::Text | Opcode::Binary)
+                            && header.fin
+                            && header.rsv.is_empty()
+                            && second & PAYLOAD_LEN != LEN_64
+                    };
+                    let decoded = FrameHeader::decode(&bytes).ok().flatten();
+                    for is_masked in [false, true] {
+                        let read = PlainHeader::read(bytes, is_masked);
+                        let expected = decoded
+                            .filter(is_plain)
+                            .filter(|header| header.mask.is_some() == is_masked);
+                        let as_decoded = read.map(|header| FrameHeader {
+                            fin: true,
+                            rsv: Rsv::NONE,
+                            opcode: match header.is_text {
+                                true => Opcode::Text,
+                                false => Opcode::Binary,
+                            },
+                            mask: header.mask,
+                            payload_len: header.payload_len.into(),
+                        });
+                        assert_eq!(as_decoded, expected, "{bytes:02x?}");
+                        let len = expected.map(|header| header.encoded_len());
+                        assert_eq!(read.map(|header| header.len), len, "{bytes:02x?}");
+                    }
+                }
+            }
+        }
+    }
+}

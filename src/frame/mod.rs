@@ -36,5 +36,5 @@ pub use header::{FrameHeader, Rsv};
 pub use mask::{MaskingKey, mask, mask_into};
 pub use opcode::Opcode;
 
-pub(crate) use header::MAX_CONTROL_PAYLOAD_LEN;
+pub(crate) use header::{MAX_CONTROL_PAYLOAD_LEN, PlainHeader};
 pub(crate) use mask::{SHORT_LEN, copy_short, mask_and_look, mask_piece_into};

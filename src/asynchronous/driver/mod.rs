@@ -124,20 +124,21 @@ impl<T: Transport> Driver<T> {
         polled
     }
 
-    /// Finds the next event in what was read before, as most of a burst is, if that takes no more than
-    /// looking; `false` leaves it to [`poll_advance`](Self::poll_advance).
+    /// Finds the next event in what was read before if it is a message that is whole, as most of a burst
+    /// are; `false` leaves it to [`poll_advance`](Self::poll_advance).
+    ///
+    /// There is no other task to tell of it, and no phase to look at: a connection that is torn down is
+    /// closed, and has no messages.
     #[inline]
     pub(super) fn advance_at_once(&mut self, input: &mut Input) -> bool {
-        // Where several tasks wait, they are told of what an event changes.
-        if self.phase != Phase::Running || self.tasks.is_some() {
-            return false;
-        }
-        let Some(input) = input.ready() else {
-            return false;
-        };
-        let output = self.output.get();
-        !is_due(&self.connection, output)
-            && matches!(self.connection.advance(input, output), Ok(true))
+        let is_due = self
+            .output
+            .peek()
+            .is_some_and(|output| is_due(&self.connection, output));
+        !is_due
+            && input
+                .ready()
+                .is_some_and(|input| self.connection.advance_at_once(input))
     }
 
     /// Finds the next event, reading and writing as it takes; `false` at the end.

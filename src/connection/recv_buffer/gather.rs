@@ -4,49 +4,46 @@
 //! extension: each unmasks and validates what has come since the last call, and locates an event
 //! where that ends one. Which way a payload takes is for `connection::receiver` to say.
 
-use super::{Decoding, FrameInFlight, Located, Place, RecvBuffer, What};
+use core::ops::Range;
+
+use super::{AtOnce, Decoding, FrameInFlight, Located, Place, RecvBuffer, What};
 use crate::connection::config::Delivery;
 use crate::error::ProtocolError;
 use crate::extension::Last;
-use crate::frame::{FrameHeader, MaskingKey, Opcode, mask, mask_and_look};
+use crate::frame::{MaskingKey, Opcode, PlainHeader, mask, mask_and_look};
 use crate::message::MessageKind;
 use crate::utf8::is_utf8;
 
 impl RecvBuffer {
-    /// Takes a message of one frame if all of it is in the window; `true` if so, and it is located.
+    /// Takes a message of one frame if all of it is in the window.
     ///
     /// The header may come from [`front`](Self::front), because nothing is taken that did not arrive.
-    #[inline(always)]
-    pub(in crate::connection) fn gather_whole(
-        &mut self,
-        header: &FrameHeader,
-        header_len: usize,
-    ) -> Result<bool, ProtocolError> {
-        let arrived = &mut self.window[self.head..self.tail];
-        let Ok(payload_len) = usize::try_from(header.payload_len) else {
-            return Ok(false);
+    #[inline]
+    pub(in crate::connection) fn gather_whole(&mut self, header: &PlainHeader) -> AtOnce {
+        let start = self.head + header.len;
+        let end = start + usize::from(header.payload_len);
+        if end > self.tail {
+            return AtOnce::Other;
+        }
+        let Some(payload) = self.window.get_mut(start..end) else {
+            return AtOnce::Other;
         };
-        let Some(payload) = arrived
-            .get_mut(header_len..)
-            .and_then(|rest| rest.get_mut(..payload_len))
-        else {
-            return Ok(false);
-        };
-        let what = if header.opcode == Opcode::Text {
+        let what = if header.is_text {
             let is_ascii = header
                 .mask
                 .is_some_and(|key| mask_and_look(payload, key, 0));
             if !is_ascii && !is_utf8(payload) {
-                return Err(ProtocolError::TextNotUtf8);
+                // As it came it is for others to judge.
+                unmask(payload, header.mask, 0);
+                return AtOnce::Other;
             }
             What::Text
         } else {
             unmask(payload, header.mask, 0);
             What::Binary
         };
-        self.head += header_len;
-        self.locate(what, payload_len);
-        Ok(true)
+        self.locate(what, start..end);
+        AtOnce::Message
     }
 
     /// Takes what has come of the payload of a control frame, or of a message in one frame, in the
@@ -100,7 +97,7 @@ impl RecvBuffer {
                 }
             }
         };
-        self.locate(what, available);
+        self.locate(what, self.head..self.head + available);
         Ok(true)
     }
 
@@ -153,7 +150,7 @@ impl RecvBuffer {
             self.assembler.finish()?;
         }
         if len > 0 || fin {
-            self.locate(What::Chunk { kind, fin }, len);
+            self.locate(What::Chunk { kind, fin }, self.head..self.head + len);
         }
         Ok(true)
     }
@@ -220,14 +217,12 @@ impl RecvBuffer {
         }
     }
 
-    /// Consumes `len` bytes as the payload of an event.
+    /// Consumes all up to the end of `range`, which is the payload of an event.
     #[inline]
-    fn locate(&mut self, what: What, len: usize) {
-        self.located = Some(Located {
-            what,
-            range: Some(self.head..self.head + len),
-        });
-        self.head += len;
+    fn locate(&mut self, what: What, range: Range<usize>) {
+        self.head = range.end;
+        let range = Some(range);
+        self.located = Some(Located { what, range });
     }
 }
 
