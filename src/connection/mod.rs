@@ -339,11 +339,14 @@ impl Connection {
         self.deadlines.round_trip_time()
     }
 
-    /// Tells whoever watches of the event that was found, whose message was of so many frames.
+    /// Tells whoever watches of the event that was found.
     #[cold]
-    fn observe_received(&mut self, input: &RecvBuffer, frames: u64) {
-        if let (Some(observer), Some(what)) = (&mut self.observer, input.located()) {
-            let frames = if what.is_control() { 1 } else { frames };
+    fn observe_received(&mut self, input: &RecvBuffer, what: What) {
+        if let Some(observer) = &mut self.observer {
+            let frames = match what.is_control() {
+                true => 1,
+                false => input.assembler().fragments(),
+            };
             observer.received(what, input.located_payload().len(), frames);
         }
     }
@@ -357,7 +360,11 @@ impl Connection {
         }
     }
 
-    #[inline]
+    /// Finds a message that is whole, or that nothing is there.
+    ///
+    /// A function of its own, so that whoever calls it has few registers to save, and little stands
+    /// where it is called.
+    #[inline(never)]
     fn find_at_once(&mut self, input: &mut RecvBuffer) -> AtOnce {
         if self.state == State::Closed {
             return AtOnce::Other;
@@ -394,7 +401,7 @@ impl Connection {
                 Ok(false)
             }
             Ok(Some(what)) => {
-                self.observe_received(input, input.assembler().fragments());
+                self.observe_received(input, what);
                 self.react(what, input, output);
                 Ok(true)
             }

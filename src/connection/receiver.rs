@@ -17,9 +17,7 @@ use crate::message::MessageKind;
 
 /// Finds a message that is whole in the window, in one frame that breaks no rule of [`begin_frame`]:
 /// the commonest, for which nothing need be remembered. Where it is `Other`, [`find_event`] has the say.
-///
-/// A function of its own, so that whoever calls it has few registers to save.
-#[inline(never)]
+#[inline]
 pub(super) fn find_at_once(role: Role, whole_below: u32, input: &mut RecvBuffer) -> AtOnce {
     if !input.is_between_messages() {
         return AtOnce::Other;

@@ -33,7 +33,7 @@ impl RecvBuffer {
                 .mask
                 .is_some_and(|key| mask_and_look(payload, key, 0));
             if !is_ascii && !is_utf8(payload) {
-                // As it came it is for others to judge.
+                // Masked again it is as it came, for others to judge.
                 unmask(payload, header.mask, 0);
                 return AtOnce::Other;
             }
