@@ -7,7 +7,7 @@ use core::fmt;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use super::driver::Replies;
+use super::driver::{Advanced, Replies};
 use super::tasks::Party;
 use super::transport::Transport;
 use super::websocket::WebSocket;
@@ -101,8 +101,8 @@ impl<T: Transport> ByteStream<T> {
                 }
                 Some(_) | None => {}
             }
-            let is_event = ready!(self.socket.poll_advance(Replies::Wait, cx)).map_err(into_io)?;
-            if is_event {
+            let advanced = ready!(self.socket.poll_advance(Replies::Wait, cx)).map_err(into_io)?;
+            if advanced == Advanced::Event {
                 self.taken = 0;
             } else {
                 // The event that was read stays there where a write has failed.

@@ -7,7 +7,7 @@ use core::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use super::driver::{Driver, Replies};
+use super::driver::{Advanced, Driver, Replies};
 use super::pool::{Input, Output};
 use super::split::{Reader, Writer, split};
 use super::tasks::Party;
@@ -108,7 +108,7 @@ impl<T: Transport> WebSocket<T> {
     #[doc(alias = "read_frame")]
     pub async fn recv_event(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, Error> {
         if !self.driver.advance_at_once(&mut self.input)
-            && !poll_fn(|cx| self.poll_advance(Replies::Follow, cx)).await?
+            && poll_fn(|cx| self.poll_advance(Replies::Follow, cx)).await? == Advanced::End
         {
             return Ok(None);
         }
@@ -358,7 +358,7 @@ impl<T: Transport> WebSocket<T> {
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<End, Error> {
         self.driver.begin_close(code, reason)?;
         // What goes wrong now is in the end.
-        while let Ok(true) = poll_fn(|cx| self.poll_advance(Replies::Wait, cx)).await {}
+        while let Ok(Advanced::Event) = poll_fn(|cx| self.poll_advance(Replies::Wait, cx)).await {}
         Ok(match self.end() {
             Some(end) => end.clone(),
             None => self.driver.abandon(),
@@ -429,7 +429,7 @@ impl<T: Transport> WebSocket<T> {
             return Poll::Ready(Err(Error::DeliveryIsChunks));
         }
         while self.driver.advance_at_once(&mut self.input)
-            || ready!(self.poll_advance(Replies::Wait, cx))?
+            || ready!(self.poll_advance(Replies::Wait, cx))? == Advanced::Event
         {
             let message = self.input.get().take_message();
             if message.is_some() {
@@ -444,7 +444,7 @@ impl<T: Transport> WebSocket<T> {
         &mut self,
         replies: Replies,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<bool, Error>> {
+    ) -> Poll<Result<Advanced, Error>> {
         let input = &mut self.input;
         self.driver.poll_as(Party::Reader, cx, |driver, cx| {
             driver.poll_advance(input, replies, cx)

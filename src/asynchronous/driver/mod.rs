@@ -70,6 +70,19 @@ pub(super) enum Replies {
     Wait,
 }
 
+/// What there is to receive.
+///
+/// A word, and not a byte: an event that is returned in place of an error would be put together from
+/// pieces, and whoever loads it as a whole would wait for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Advanced {
+    /// An event.
+    Event,
+    /// Nothing any more.
+    End,
+}
+
 impl<T: Transport> Driver<T> {
     pub(super) fn new(transport: T, mut connection: Connection, output: Output) -> Self {
         // The clocks start here, and not with the first byte, which may never come.
@@ -141,21 +154,21 @@ impl<T: Transport> Driver<T> {
                 .is_some_and(|input| self.connection.advance_at_once(input))
     }
 
-    /// Finds the next event, reading and writing as it takes; `false` at the end.
+    /// Finds the next event, reading and writing as it takes.
     pub(super) fn poll_advance(
         &mut self,
         input: &mut Input,
         replies: Replies,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<bool, Error>> {
+    ) -> Poll<Result<Advanced, Error>> {
         loop {
             match self.phase {
                 Phase::Running => {}
                 Phase::TearingDown { error, .. } => {
                     ready!(self.poll_tear_down(input, cx));
-                    return Poll::Ready(error.map_or(Ok(false), |error| Err(error.into())));
+                    return Poll::Ready(error.map_or(Ok(Advanced::End), |error| Err(error.into())));
                 }
-                Phase::TornDown => return Poll::Ready(Ok(false)),
+                Phase::TornDown => return Poll::Ready(Ok(Advanced::End)),
             }
             if self.calls >= MOST_CALLS {
                 // Other tasks have their turn, and whoever waits for one of several things looks at the
@@ -188,7 +201,7 @@ impl<T: Transport> Driver<T> {
                 None => Ok(false),
             };
             match advanced {
-                Ok(true) => return Poll::Ready(Ok(true)),
+                Ok(true) => return Poll::Ready(Ok(Advanced::Event)),
                 Ok(false) if self.connection.state() == State::Closed => self.begin_tear_down(None),
                 Ok(false) => {
                     // Before it waits, and not sooner, so that a burst is answered in one write, also

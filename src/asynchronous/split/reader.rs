@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Shared;
 use crate::adapter::{Error, is_data};
-use crate::asynchronous::driver::Replies;
+use crate::asynchronous::driver::{Advanced, Replies};
 use crate::asynchronous::pool::Input;
 use crate::asynchronous::tasks::Party;
 use crate::asynchronous::transport::Transport;
@@ -61,7 +61,7 @@ impl<T: Transport> Reader<T> {
     /// Dropped, it has received nothing: the event is the next call's.
     #[doc(alias = "read_frame")]
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        if poll_fn(|cx| self.poll_advance(cx)).await? {
+        if poll_fn(|cx| self.poll_advance(cx)).await? == Advanced::Event {
             Ok(self.input.peek().and_then(|input| input.event()))
         } else {
             Ok(None)
@@ -102,7 +102,7 @@ impl<T: Transport> Reader<T> {
         if self.delivery == Delivery::Chunks {
             return Poll::Ready(Err(Error::DeliveryIsChunks));
         }
-        while ready!(self.poll_advance(cx))? {
+        while ready!(self.poll_advance(cx))? == Advanced::Event {
             let message = self.input.get().take_message().filter(is_data);
             if message.is_some() {
                 self.input.rest_if_idle();
@@ -112,7 +112,7 @@ impl<T: Transport> Reader<T> {
         Poll::Ready(Ok(None))
     }
 
-    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Advanced, Error>> {
         let input = &mut self.input;
         self.shared
             .lock()
