@@ -11,7 +11,8 @@ use std::time::Duration;
 use framewright::tokio::{Fed, Parts, WebSocket};
 use framewright::{Config, Connection, Message, RecvBuffer, Role, SendBuffer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf, duplex};
-use tokio::time::{Instant, sleep};
+use tokio::task::consume_budget;
+use tokio::time::{Instant, sleep, timeout};
 
 fn socket<S: AsyncRead + AsyncWrite + Unpin>(role: Role, stream: S) -> WebSocket<S> {
     WebSocket::from_parts(Parts {
@@ -113,6 +114,46 @@ async fn a_peer_that_sends_without_end_leaves_others_their_turn() {
     for _ in 0..10 {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(receiving.as_mut().poll(&mut cx).is_pending());
+    }
+}
+
+/// Waits for the Ping that asks for a sign of life after 20 s.
+async fn receive_ping(far: &mut DuplexStream) {
+    let mut ping = [0; 6];
+    let read = timeout(Duration::from_secs(21), far.read_exact(&mut ping)).await;
+    read.expect("a Ping in time").unwrap();
+    assert_eq!(ping[..2], [0x89, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_wakes_whoever_waits_now() {
+    let (near, mut far) = duplex(1 << 10);
+    let mut server = socket(Role::Server, near);
+    for _ in 0..2 {
+        // Somebody waited, and does no more.
+        let polled = pin!(server.recv()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    let serving =
+        tokio::spawn(async move { server.recv().await.map_err(|error| error.to_string()) });
+    receive_ping(&mut far).await;
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_wakes_a_task_that_did_much_in_its_turn() {
+    // tokio tells a task to wait that did 128 things.
+    for done in 120..=130 {
+        let (near, mut far) = duplex(1 << 10);
+        let mut server = socket(Role::Server, near);
+        let serving = tokio::spawn(async move {
+            for _ in 0..done {
+                consume_budget().await;
+            }
+            server.recv().await.map_err(|error| error.to_string())
+        });
+        receive_ping(&mut far).await;
+        serving.abort();
     }
 }
 
