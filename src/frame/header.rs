@@ -186,13 +186,16 @@ impl PlainHeader {
         }
         // Where the bit is not as is expected, what is left is too long for seven bits.
         let (payload_len, key, len) = match second ^ if is_masked { MASK } else { 0 } {
-            LEN_16 => (u16::from_be_bytes([third, fourth]), bits >> 32, 4),
-            payload_len if payload_len < LEN_16 => (u16::from(payload_len), bits >> 16, 2),
+            payload_len @ ..LEN_16 => (u16::from(payload_len), bits >> 16, 2),
+            LEN_16 => {
+                let payload_len = u16::from_be_bytes([third, fourth]);
+                if u64::from(payload_len) <= MAX_CONTROL_PAYLOAD_LEN {
+                    return None;
+                }
+                (payload_len, bits >> 32, 4)
+            }
             _ => return None,
         };
-        if len == 4 && u64::from(payload_len) <= MAX_CONTROL_PAYLOAD_LEN {
-            return None;
-        }
         let [key @ .., _, _, _, _] = key.to_le_bytes();
         Some(Self {
             is_text: first == FIN_TEXT,
