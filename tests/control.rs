@@ -37,6 +37,32 @@ fn every_ping_is_answered_where_the_output_leaves_in_time() {
 }
 
 #[test]
+fn a_payload_that_looks_like_a_frame_is_none() {
+    // Also where it stands first in what was received, because its own header came before it.
+    for role in ROLES {
+        let frames = [frame(TEXT, "x"), frame(BINARY, "y")];
+        let payload = sent_by(peer_of(role), &frames);
+        let outcome = receive_frames(
+            role,
+            &[
+                frame(PING, &payload),
+                fragment(BINARY, &payload),
+                frame(PONG, &payload),
+                frame(CONTINUATION, &payload),
+                frame(BINARY, &payload),
+            ],
+        );
+        let expected = [
+            ping(&payload),
+            pong(&payload),
+            binary([&payload[..], &payload].concat()),
+            binary(&payload),
+        ];
+        assert_eq!(outcome.received, expected);
+    }
+}
+
+#[test]
 fn a_pong_is_not_answered() {
     // 5.5.3: "A Pong frame MAY be sent unsolicited. This serves as a unidirectional heartbeat. A
     // response to an unsolicited Pong frame is not expected."

@@ -521,6 +521,24 @@ fn the_clocks_start_when_the_time_is_first_told() {
 }
 
 #[test]
+fn to_look_for_an_event_is_no_sign_of_life() {
+    for role in ROLES {
+        let bytes = sent_by(peer_of(role), &[frame(TEXT, "abc")]);
+        // Nothing but a message, or the beginning of another behind it.
+        for bytes in [bytes.clone(), [&bytes[..], &bytes[..4]].concat()] {
+            let (mut endpoint, start) = started(role, Config::default());
+            assert_eq!(endpoint.receive(&bytes), [text("abc")]);
+            endpoint.connection.set_now(start + 10 * SECOND);
+            let found = endpoint
+                .connection
+                .advance(&mut endpoint.input, &mut endpoint.output);
+            assert_eq!(found, Ok(false));
+            ping_payload(&wake_at_deadline(&mut endpoint, start, 20 * SECOND));
+        }
+    }
+}
+
+#[test]
 fn a_clock_that_goes_backwards_does_no_harm() {
     for role in ROLES {
         let (mut endpoint, start) = started(role, Config::default());

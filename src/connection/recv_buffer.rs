@@ -270,12 +270,12 @@ impl RecvBuffer {
             && !self.is_in_message()
     }
 
-    /// Ends the event if there is nothing behind it, as at the end of a burst.
+    /// Ends the event, between messages, if there is nothing behind it, as at the end of a burst.
     ///
     /// A function of its own, so that where there is something its bytes are all that is looked at.
     #[inline(never)]
     pub(super) const fn end_burst(&mut self) -> AtOnce {
-        if self.head < self.tail || self.has_arrived() || !self.is_between_messages() {
+        if self.head < self.tail {
             return AtOnce::Other;
         }
         self.located = None;
