@@ -96,8 +96,7 @@ pub struct Connection {
     role: Role,
     state: State,
     config: Arc<Config>,
-    /// The length below which a message is found at once: none if somebody watches, else what all limits
-    /// allow.
+    /// The length below which no limit need be looked at.
     whole_below: u32,
     sender: Sender,
     extension: Option<Box<dyn Extension>>,
@@ -141,19 +140,15 @@ impl Connection {
         debug_assert_eq!(masks.is_some(), role == Role::Client, "only clients mask");
         #[cfg(feature = "tracing")]
         let span = tracing::debug_span!("websocket", ?role);
-        let observer = Observer::new(
-            &config,
-            #[cfg(feature = "tracing")]
-            &span,
-        );
         Self {
             role,
             state: State::Open,
-            whole_below: match observer {
-                Some(_) => 0,
-                None => receiver::whole_below(&config),
-            },
-            observer,
+            whole_below: receiver::whole_below(&config),
+            observer: Observer::new(
+                &config,
+                #[cfg(feature = "tracing")]
+                &span,
+            ),
             #[cfg(feature = "tracing")]
             span,
             config,
@@ -339,14 +334,11 @@ impl Connection {
         self.deadlines.round_trip_time()
     }
 
-    /// Tells whoever watches of the event that was found.
+    /// Tells whoever watches of the event that was found, whose message was of so many frames.
     #[cold]
-    fn observe_received(&mut self, input: &RecvBuffer, what: What) {
-        if let Some(observer) = &mut self.observer {
-            let frames = match what.is_control() {
-                true => 1,
-                false => input.assembler().fragments(),
-            };
+    fn observe_received(&mut self, input: &RecvBuffer, frames: u64) {
+        if let (Some(observer), Some(what)) = (&mut self.observer, input.located()) {
+            let frames = if what.is_control() { 1 } else { frames };
             observer.received(what, input.located_payload().len(), frames);
         }
     }
@@ -373,6 +365,9 @@ impl Connection {
         if found == AtOnce::Message {
             self.note_arrival(input);
             self.deadlines.message_passed();
+            if self.observer.is_some() {
+                self.observe_received(input, 1);
+            }
         }
         found
     }
@@ -401,7 +396,7 @@ impl Connection {
                 Ok(false)
             }
             Ok(Some(what)) => {
-                self.observe_received(input, what);
+                self.observe_received(input, input.assembler().fragments());
                 self.react(what, input, output);
                 Ok(true)
             }
