@@ -156,7 +156,7 @@
 //! | an opening handshake borrows its buffers (on tokio, to the floor; bytes held while it waits for the first) | 4.43; 6,536 | 4.00; 2,136 |
 //! | a burst that a read cuts short is answered after the next one (32 × 64 × 1 KiB on tokio, to the limit, medians of five runs in turn) | 1.51 | 1.45 |
 //! | a header is put together in a register (encode 16 B, instructions) | 178 | 117 |
-//! | a message is found at once by less: limits put together before, a plain header loaded in one (32 × 64 × 16 B, to the limit, medians of three runs in turn: on tokio, core; instructions on tokio) | 1.51, 1.31; 289 | 1.40, 1.23; 240 |
+//! | a message is found at once by less: limits put together before, a plain header loaded in one (32 × 64 × 16 B, to the limit, medians of three runs in turn: on tokio, core; instructions on tokio) | 1.51, 1.31; 289 | 1.40, 1.23; 243 |
 //! | the same, and what finds it is one function (decode 16 B, to the floor: binary, text) | 1.00, 0.65 | 0.77, 0.52 |
 //! | what receiving came to is a word, not a byte (decode 16 B, lent on tokio, to the floor) | 1.41 | 1.20 |
 //! | a short frame is appended without a call (encode 16 B, instructions; to the floor) | 108; 1.01 | 62; 0.72 |
