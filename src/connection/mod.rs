@@ -96,7 +96,7 @@ pub struct Connection {
     role: Role,
     state: State,
     config: Arc<Config>,
-    /// The length below which no limit need be looked at.
+    /// The length below which no limit need be looked at, put together once.
     whole_below: u32,
     sender: Sender,
     extension: Option<Box<dyn Extension>>,
@@ -407,21 +407,15 @@ impl Connection {
     /// Notes that bytes arrived since the last time, if they did.
     #[inline]
     fn note_arrival(&mut self, input: &mut RecvBuffer) -> bool {
-        let arrived = input.has_arrived();
-        if arrived {
-            self.note_bytes(input);
-        }
-        arrived
-    }
-
-    /// Notes the bytes that arrived.
-    #[inline(never)]
-    fn note_bytes(&mut self, input: &mut RecvBuffer) {
         let arrived = input.take_arrived();
+        if arrived == 0 {
+            return false;
+        }
         self.deadlines.bytes_received();
         if let Some(observer) = &mut self.observer {
             observer.arrived(arrived);
         }
+        true
     }
 
     /// Fails the connection because of what was received.

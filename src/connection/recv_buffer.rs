@@ -249,12 +249,6 @@ impl RecvBuffer {
         }
     }
 
-    /// Whether bytes arrived since the last call of [`take_arrived`](Self::take_arrived).
-    #[inline]
-    pub(super) const fn has_arrived(&self) -> bool {
-        self.arrived > 0
-    }
-
     /// Returns how many bytes arrived since the last call.
     #[inline]
     pub(super) fn take_arrived(&mut self) -> usize {
@@ -271,9 +265,7 @@ impl RecvBuffer {
     }
 
     /// Ends the event, between messages, if there is nothing behind it, as at the end of a burst.
-    ///
-    /// A function of its own, so that where there is something its bytes are all that is looked at.
-    #[inline(never)]
+    #[inline]
     pub(super) const fn end_burst(&mut self) -> AtOnce {
         if self.head < self.tail {
             return AtOnce::Other;

@@ -144,11 +144,7 @@ impl<T: Transport> Driver<T> {
     /// closed, and has no messages.
     #[inline]
     pub(super) fn advance_at_once(&mut self, input: &mut Input) -> bool {
-        let is_due = self
-            .output
-            .peek()
-            .is_some_and(|output| is_due(&self.connection, output));
-        !is_due
+        !self.owes_write()
             && input
                 .ready()
                 .is_some_and(|input| self.connection.advance_at_once(input))
@@ -179,12 +175,7 @@ impl<T: Transport> Driver<T> {
             }
             // What fails once it is closed is for the tear-down, and no error.
             let is_closed = self.connection.state() == State::Closed;
-            if !is_closed
-                && self
-                    .output
-                    .peek()
-                    .is_some_and(|output| is_due(&self.connection, output))
-            {
+            if !is_closed && self.owes_write() {
                 match self.poll_write(cx) {
                     // A peer that does not read is not read from, either, where it is replied to.
                     Poll::Pending if self.holds_back(replies) => {
@@ -383,6 +374,13 @@ impl<T: Transport> Driver<T> {
         {
             tasks.wake_all();
         }
+    }
+
+    /// Whether output is to be written before the next event is found.
+    #[inline]
+    fn owes_write(&self) -> bool {
+        let output = self.output.peek();
+        output.is_some_and(|output| is_due(&self.connection, output))
     }
 
     /// Whether so much waits that it is written though nothing waits for it.

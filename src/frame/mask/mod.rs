@@ -67,6 +67,7 @@ pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
 ///
 /// It costs next to nothing while the bytes are in registers; to read them back would wait until they
 /// are written. Unchecked conversions rely on a `true`.
+// By force: the call alone was 10 of the 161 instructions that receiving a short text takes.
 #[inline(always)]
 pub(crate) fn mask_and_look(payload: &mut [u8], key: MaskingKey, offset: usize) -> bool {
     let key = turned(doubled(key.0), offset);
