@@ -143,6 +143,7 @@ impl Server {
             stream,
             phase: Phase::Opening(handshake),
             is_ended: false,
+            is_shut: false,
             input: None,
             unsent: None,
         };
@@ -185,6 +186,8 @@ struct Client {
     phase: Phase,
     /// Whether an event said that the end of what it sends is there, and no other will.
     is_ended: bool,
+    /// Whether what we send is shut down.
+    is_shut: bool,
     /// Half a message, or half a request.
     input: Option<Box<RecvBuffer>>,
     /// What the socket did not take.
@@ -227,9 +230,10 @@ impl Client {
             self.write(shared)?;
             match self.teardown(shared) {
                 Teardown::Drop => return Ok(Next::Drop),
-                // A second time does no harm.
-                Teardown::ShutDown if shared.output.is_empty() => {
+                // A second time is an error where the client has closed too.
+                Teardown::ShutDown if shared.output.is_empty() && !self.is_shut => {
                     self.stream.shutdown(Shutdown::Write)?;
+                    self.is_shut = true;
                 }
                 Teardown::ShutDown | Teardown::AwaitEof | Teardown::NotYet => {}
             }
