@@ -96,7 +96,7 @@
 //! | 1 × 1 × 16 MiB | 12.8 ms | 0.81, `recv` and `send` 0.71 | 0.77 | 0.82 | tokio-websockets 0.65 |
 //! | broadcast to 1,000, one in flight | 3.02 µs | 1.30, `send_batch` 1.06 | 1.11 | 0.98 | yawc 1.26 |
 //! | broadcast to 1,000, eight in flight | 384 ns | 1.39, `send_batch` 1.09 | 1.03 | 1.07 | tokio-websockets 1.92 |
-//! | connect, upgrade, close | 21.0 µs | 1.38 | 1.46 | 1.20 | tokio-websockets 1.33 |
+//! | connect, upgrade, close (later) | 21.8 µs | 1.38 | 1.22 | 1.24 | tokio-websockets 1.25 |
 //! | memory of an idle connection | 1,023 B | 1,429 B | 269 B | 256 B | tokio-websockets 7,155 B |
 //! | decode, 16 B (later) | 10.9 ns | lent 1.20 | 0.76 | | tungstenite 4.87 |
 //! | decode, 1 KiB (later) | 54.9 ns | lent 1.12 | 1.03 | | tokio-websockets 1.37 |
@@ -168,6 +168,7 @@
 //! | the rest of a burst is found without polling (echo on tokio, instructions) | 718 | 356 |
 //! | a long payload that is passed on is shared, not copied (echo 16 MiB, to the limit, two runs) | 3.20 | 1.11 |
 //! | a read that does not fill its room is the last of a wake (core on epoll, 32 × 1 × 16 B, to the limit, two runs each in turn) | 1.08, 1.12 | 1.02, 1.06 |
+//! | an event loop shuts a socket down once (connect, upgrade, close, to the limit, two runs each in turn) | 1.43, 1.34 | 1.23, 1.20 |
 //! | tokio reads into memory that nobody zeroed (decode 1 MiB, to the floor) | 1.41 | 1.17 |
 //! | an output of 64 KiB and a message is kept (1 KiB, 64 a flush, to the floor) | 1.95 | 0.95 |
 //! | `feed` reads no clock and is one future deep (16 B, ns) | 72 | 36 |
