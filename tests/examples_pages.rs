@@ -364,8 +364,10 @@ fn hear_said(person: &mut Person, room: &str, from: &str, text: &str) {
     );
 }
 
-fn notice(text: &str) -> Value {
-    json!({ "event": "notice", "text": text })
+/// That what was asked for is not done; words that are not said are given back.
+fn notice(asked: &Value, text: &str) -> Value {
+    let unsaid = asked.pointer("/say/text").or(asked.pointer("/direct/text"));
+    json!({ "event": "notice", "text": text, "unsaid": unsaid })
 }
 
 #[test]
@@ -448,8 +450,9 @@ fn what_is_said_in_a_room_is_heard_there_and_remembered() {
     );
     ada.say(&say_in("tea", "  the kettle is on\n"));
     hear_said(&mut ada, "tea", "Ada", "the kettle is on");
-    bob.say(&say_in("tea", "may I?"));
-    assert_eq!(bob.hear(), notice("You are not in that room."));
+    let asked = say_in("tea", "may I?");
+    bob.say(&asked);
+    assert_eq!(bob.hear(), notice(&asked, "You are not in that room."));
     bob.say(&json!({ "join": "tea" }));
     let room = bob.hear();
     assert_eq!(room["people"], json!(["Ada", "Bob"]));
@@ -505,8 +508,9 @@ fn what_is_for_one_person_is_heard_by_that_one() {
         );
         assert_eq!(event["said"]["text"], "between us");
     }
-    ada.say(&json!({ "direct": { "to": "Nobody", "text": "hello?" } }));
-    assert_eq!(ada.hear(), notice("Nobody has that name."));
+    let asked = json!({ "direct": { "to": "Nobody", "text": "hello?" } });
+    ada.say(&asked);
+    assert_eq!(ada.hear(), notice(&asked, "Nobody has that name."));
     ada.say(&say_in("lobby", "for all"));
     hear_said(&mut eve, "lobby", "Ada", "for all");
 }
@@ -535,16 +539,17 @@ fn a_chat_has_limits() {
         ),
     ] {
         ada.say(&words);
-        assert_eq!(ada.hear(), notice(why), "{words}");
+        assert_eq!(ada.hear(), notice(&words, why), "{words}");
     }
     for room in 1..8 {
         ada.say(&json!({ "join": format!("room-{room}") }));
         assert_eq!(ada.hear()["event"], "room");
     }
-    ada.say(&json!({ "join": "room-8" }));
+    let asked = json!({ "join": "room-8" });
+    ada.say(&asked);
     assert_eq!(
         ada.hear(),
-        notice("You are in too many rooms: leave one first.")
+        notice(&asked, "You are in too many rooms: leave one first.")
     );
     let mut bob = enter(&program, "Bob");
     for words in 0..100 {

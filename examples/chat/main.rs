@@ -68,10 +68,16 @@ async fn chat(client: Client, lobby: Lobby) -> Result<(), Error> {
     // Dropped, it tells the rooms that its person has left.
     let mut seat = None;
     while let Some(message) = reader.recv().await? {
-        let command = serde_json::from_slice(message.payload());
+        let command = serde_json::from_slice::<Command>(message.payload());
+        // What is not said is given back, so that nobody has to type it again.
+        let words = command.as_ref().ok().and_then(Command::words);
+        let unsaid = words.map(str::to_owned);
+        let notice = |text| {
+            let unsaid = unsaid.as_deref();
+            lobby::tell(&writer, &Event::Notice { text, unsaid });
+        };
         if !allowance.take() {
-            let text = "You are too fast: that was not sent.";
-            lobby::tell(&writer, &Event::Notice { text });
+            notice("You are too fast: that was not sent.");
             continue;
         }
         match (command, &seat) {
@@ -81,7 +87,7 @@ async fn chat(client: Client, lobby: Lobby) -> Result<(), Error> {
             },
             (Ok(command), Some(seat)) => {
                 if let Err(text) = seat.obey(command) {
-                    lobby::tell(&writer, &Event::Notice { text });
+                    notice(text);
                 }
             }
             (Ok(_), None) | (Err(_), _) => {

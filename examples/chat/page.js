@@ -109,8 +109,9 @@ const receivers = {
     conversation.typing.set(name, over);
     renderTyping();
   },
-  notice({ text }) {
+  notice({ text, unsaid }) {
     $("notice").textContent = text;
+    if (unsaid && $("text").value === "") $("text").value = unsaid;
   },
 };
 

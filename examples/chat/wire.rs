@@ -32,6 +32,16 @@ pub(crate) enum Command {
     Typing(String),
 }
 
+impl Command {
+    /// Returns what is to be said, if something is.
+    pub(crate) fn words(&self) -> Option<&str> {
+        match self {
+            Self::Say { text, .. } | Self::Direct { text, .. } => Some(text),
+            Self::Hello { .. } | Self::Join(_) | Self::Leave(_) | Self::Typing(_) => None,
+        }
+    }
+}
+
 /// What a client is told, such as `{"event":"joined","room":"lobby","name":"Ada"}`.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -58,8 +68,11 @@ pub(crate) enum Event<'a> {
     Direct { to: &'a str, said: &'a Said },
     /// Somebody else is typing in a room.
     Typing { room: &'a str, name: &'a str },
-    /// Something that you asked for was not done.
-    Notice { text: &'a str },
+    /// Something that you asked for was not done: if you wanted to say something, this is what.
+    Notice {
+        text: &'a str,
+        unsaid: Option<&'a str>,
+    },
 }
 
 /// Something that was said.

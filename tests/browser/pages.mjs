@@ -270,6 +270,11 @@ export const pageChecks = {
       }
     });
     await eventually("the notice", text(ada, "#notice"), "You are too fast: that was not sent.");
+    // The first that was not sent stands where it was typed.
+    const unsaid = Number((await ada.getByLabel("Message").inputValue()) || NaN);
+    const before = (await said(ada)()).map(Number).filter((number) => number < unsaid);
+    expect("what was sent before it", before, [...Array(unsaid || 0).keys()]);
+    expect("that some was", unsaid > 10, true);
   },
 
   async chat_comes_back_after_a_reload_a_cut_and_a_restart(stage) {
