@@ -116,18 +116,18 @@ impl Lobby {
 }
 
 impl Seat {
-    pub(crate) fn obey(&self, command: Command) -> Result<(), Refusal> {
+    pub(crate) fn obey(&self, command: &Command) -> Result<(), Refusal> {
         let mut state = self.lobby.lock();
         if !self.is_taken(&state) {
             return Err("Another window has your name.");
         }
         match command {
             Command::Hello { .. } => Err("You have a name already."),
-            Command::Join(room) => state.join(&self.person, &room),
-            Command::Leave(room) => state.leave(&self.person, &room),
-            Command::Say { room, text } => state.say(&self.person, &room, &text),
-            Command::Direct { to, text } => state.direct(&self.person, &to, &text),
-            Command::Typing(room) => state.typing(&self.person, &room),
+            Command::Join(room) => state.join(&self.person, room),
+            Command::Leave(room) => state.leave(&self.person, room),
+            Command::Say { room, text } => state.say(&self.person, room, text),
+            Command::Direct { to, text } => state.direct(&self.person, to, text),
+            Command::Typing(room) => state.typing(&self.person, room),
         }
     }
 

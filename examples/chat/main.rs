@@ -70,21 +70,19 @@ async fn chat(client: Client, lobby: Lobby) -> Result<(), Error> {
     while let Some(message) = reader.recv().await? {
         let command = serde_json::from_slice::<Command>(message.payload());
         // What is not said is given back, so that nobody has to type it again.
-        let words = command.as_ref().ok().and_then(Command::words);
-        let unsaid = words.map(str::to_owned);
-        let notice = |text| {
-            let unsaid = unsaid.as_deref();
-            lobby::tell(&writer, &Event::Notice { text, unsaid });
-        };
+        let unsaid = command.as_ref().ok().and_then(Command::words);
+        let notice = |text| lobby::tell(&writer, &Event::Notice { text, unsaid });
         if !allowance.take() {
             notice("You are too fast: that was not sent.");
             continue;
         }
-        match (command, &seat) {
-            (Ok(Command::Hello { name, key }), None) => match lobby.enter(&name, key, &writer) {
-                Ok(taken) => seat = Some(taken),
-                Err(why) => lobby::tell(&writer, &Event::Refused { why }),
-            },
+        match (&command, &seat) {
+            (Ok(Command::Hello { name, key }), None) => {
+                match lobby.enter(name, key.clone(), &writer) {
+                    Ok(taken) => seat = Some(taken),
+                    Err(why) => lobby::tell(&writer, &Event::Refused { why }),
+                }
+            }
             (Ok(command), Some(seat)) => {
                 if let Err(text) = seat.obey(command) {
                     notice(text);
