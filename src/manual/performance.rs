@@ -129,7 +129,8 @@
 //!   its payload is borrowed where a message that is shared here is counted.
 //! - *Connect, upgrade and close*, uWebSockets, tokio-websockets and fastwebsockets: a server waits here
 //!   until the client has closed too, under a deadline, so that the Close is not lost in a reset. That
-//!   is a read and a timer more.
+//!   is a read and a timer more. An event loop has no timer to make, and is level with uWebSockets since
+//!   its sockets are shut down once.
 //! - *Broadcasts on tokio*, uWebSockets: whoever sends writes to all, on one thread that owns them.
 //!   With [`Broadcast::send`](crate::tokio::Broadcast::send) each connection belongs to a task, and a
 //!   thousand tasks are woken for a thousand writes.
