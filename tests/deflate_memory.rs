@@ -297,7 +297,7 @@ fn print_memory_per_setting() {
                     let config = limited(MIB, Delivery::Messages);
                     let mut rig = Rig::with_deflate(deflate, &offer, config);
                     let mut peer = Compress::new(flate2::Compression::new(6), false);
-                    let message: Vec<u8> = (0..100 * KIB)
+                    let message: Vec<u8> = (0..100 * KIB as u64)
                         .map(|index| index.wrapping_mul(0x9e37_79b1).to_be_bytes()[5])
                         .collect();
                     let payload = deflate_message(&mut peer, &message);
