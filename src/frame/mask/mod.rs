@@ -200,7 +200,7 @@ mod tests {
 
     /// Miri, which looks at every access where others see what comes out, takes ten thousand times as
     /// long, and is shown some of the cases.
-    const STEP: usize = if cfg!(miri) { 34 } else { 1 };
+    const STEP: usize = if cfg!(miri) { 47 } else { 1 };
 
     fn bytes(len: usize) -> Vec<u8> {
         (0..=u8::MAX).cycle().take(len).collect()
