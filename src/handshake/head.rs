@@ -1,6 +1,7 @@
 //! HTTP/1.1 heads: parsing them, writing header lines.
 //!
-//! Takes what `scanner` found the end of, and so judged line by line. It knows nothing of WebSocket.
+//! Takes what `scanner` found the end of, and so judged line by line, or judges a head that came whole
+//! as a scanner would. It knows nothing of WebSocket.
 //!
 //! RFC 9112, sections 2 to 5; RFC 9110, section 5.
 
@@ -10,6 +11,7 @@ use core::ops::Range;
 
 use super::headers::{Headers, range_of, trim};
 use super::scanner::{HeadKind, HeadScanner};
+use crate::connection::Config;
 use crate::error::{HandshakeError, SendError};
 
 /// A request's head.
@@ -34,6 +36,39 @@ pub(super) enum Version {
 }
 
 impl RequestHead {
+    /// Parses bytes that no scanner looked at, if they are a head and nothing else, which is how most
+    /// clients send theirs.
+    ///
+    /// `None` says nothing about them: a scanner judges them, and then [`parse`](Self::parse).
+    pub(super) fn parse_at_once(config: &Config, bytes: &[u8]) -> Option<Self> {
+        if !bytes.ends_with(b"\r\n\r\n") || bytes.len() > config.max_head_len {
+            return None;
+        }
+        let mut lines = Lines::new();
+        let mut request = httparse::Request::new(&mut []);
+        let room = lines.few.get_mut(..config.max_headers.min(FEW_LINES))?;
+        let parsed = request.parse_with_uninit_headers(bytes, room);
+        if parsed != Ok(httparse::Status::Complete(bytes.len())) {
+            return None;
+        }
+        // The parser skips empty lines, and takes a bare LF and a target outside ASCII. For the rest
+        // it is as strict as a scanner.
+        let begins_behind_crlf = |line: &httparse::Header<'_>| {
+            let place = range_of(bytes, line.name.as_bytes());
+            place.is_some_and(|place| bytes[..place.start].ends_with(b"\r\n"))
+        };
+        let (method, target) = (request.method?, request.path?);
+        let line_len = method.len() + target.len() + "  HTTP/1.1".len();
+        let is_strict = bytes.starts_with(method.as_bytes())
+            && target.is_ascii()
+            && line_len <= config.max_request_line_len
+            && request.headers.iter().all(begins_behind_crlf);
+        if !is_strict {
+            return None;
+        }
+        Self::of_parsed(bytes, &request)
+    }
+
     /// Parses the head that `scanner` found the end of.
     pub(super) fn parse(scanner: &HeadScanner, head: &[u8]) -> Result<Self, HandshakeError> {
         // The empty line that may stand before a request.
@@ -45,18 +80,19 @@ impl RequestHead {
             Err(httparse::Error::Version) => return Err(judge_version(head, HeadKind::Request)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(HandshakeError::HeadMalformed),
         }
-        let (Some(method), Some(target), Some(version)) =
-            (request.method, request.path, request.version)
-        else {
-            return Err(HandshakeError::HeadMalformed);
-        };
-        let version = match version {
+        Self::of_parsed(head, &request).ok_or(HandshakeError::HeadMalformed)
+    }
+
+    /// Copies a head that was parsed whole.
+    fn of_parsed(head: &[u8], request: &httparse::Request<'_, '_>) -> Option<Self> {
+        let (method, target) = (request.method?, request.path?);
+        let version = match request.version? {
             0 => Version::Http10,
             _ => Version::Http11,
         };
         let lines = request.headers.iter().map(|line| (line.name, line.value));
         let headers = Headers::parsed(head, lines);
-        Ok(Self::new(headers, method.len(), target.len(), version))
+        Some(Self::new(headers, method.len(), target.len(), version))
     }
 
     /// Makes the head of what another HTTP implementation parsed.
@@ -368,4 +404,76 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
         && bytes
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_parsed_at_once_is_what_a_scanner_lets_through() {
+        let head = b"GET /\xc3\xa4?b HTTP/1.1\r\nHost: a:1\r\nX:\t\xc3\xa4 \r\nY:\r\n\r\n";
+        let mut parsed = 0;
+        for place in 0..head.len() {
+            for byte in 0..=u8::MAX {
+                let mut changed = head.to_vec();
+                // With a target in ASCII, but where the change makes it one that is not.
+                changed[5..7].copy_from_slice(b"aa");
+                changed[place] = byte;
+                parsed += usize::from(is_parsed_at_once(&changed));
+                changed.insert(place, b'\n');
+                is_parsed_at_once(&changed);
+                changed.drain(place..=place + 1);
+                is_parsed_at_once(&changed);
+            }
+        }
+        assert!(parsed > head.len());
+        assert!(!is_parsed_at_once(head));
+        assert!(!is_parsed_at_once(b"GET / HTTP/1.1\r\n\r"));
+        assert!(!is_parsed_at_once(b"GET / HTTP/1.1\r\n\r\n\r\n"));
+        assert!(!is_parsed_at_once(b"GET / HTTP/1.1\n\r\n\r\n"));
+        assert!(!is_parsed_at_once(b"GET / HTTP/1.1\r\na: b\n\r\n\r\n"));
+        assert!(is_parsed_at_once(b"GET / HTTP/1.1\r\n\r\n"));
+    }
+
+    #[test]
+    fn what_is_parsed_at_once_is_within_the_limits() {
+        let line = b"GET /a HTTP/1.0\r\n".to_vec();
+        let head = [line, b"a:b\r\n".repeat(FEW_LINES - 1), b"\r\n".to_vec()].concat();
+        let limits = |max_head_len, max_request_line_len, max_headers| Config {
+            max_head_len,
+            max_request_line_len,
+            max_headers,
+            ..Config::default()
+        };
+        let just = limits(head.len(), 15, FEW_LINES - 1);
+        assert!(RequestHead::parse_at_once(&just, &head).is_some());
+        for beyond in [
+            limits(head.len() - 1, 15, FEW_LINES),
+            limits(head.len(), 14, FEW_LINES),
+            limits(head.len(), 15, FEW_LINES - 2),
+        ] {
+            assert!(RequestHead::parse_at_once(&beyond, &head).is_none());
+        }
+    }
+
+    /// Whether bytes are, after it was asserted that a scanner would have let the same through, and
+    /// nothing that is left to it without need.
+    fn is_parsed_at_once(bytes: &[u8]) -> bool {
+        let config = Config::default();
+        let mut scanner = HeadScanner::default();
+        let at_once = RequestHead::parse_at_once(&config, bytes);
+        let scanned = match scanner.scan(HeadKind::Request, &config, bytes) {
+            Ok(Some(len)) if len == bytes.len() => RequestHead::parse(&scanner, bytes).ok(),
+            Ok(_) | Err(_) => None,
+        };
+        let scanned = scanned.filter(|_| !bytes.starts_with(b"\r\n"));
+        assert_eq!(
+            format!("{at_once:?}"),
+            format!("{scanned:?}"),
+            "{}",
+            bytes.escape_ascii()
+        );
+        at_once.is_some()
+    }
 }

@@ -129,6 +129,11 @@ impl HeadScanner {
         Ok(())
     }
 
+    /// Whether no byte was looked at.
+    pub(super) const fn is_new(&self) -> bool {
+        self.scanned == 0
+    }
+
     /// Returns how many header lines the head has, once its end was found.
     pub(super) fn header_lines(&self) -> usize {
         self.lines.saturating_sub(1)

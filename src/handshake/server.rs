@@ -120,13 +120,18 @@ impl ServerHandshake {
         &mut self,
         input: &mut RecvBuffer,
     ) -> Result<Option<Request>, HandshakeError> {
-        let Some(len) = self
-            .scanner
-            .scan(HeadKind::Request, &self.config, input.unread())?
-        else {
+        let bytes = input.unread();
+        if self.scanner.is_new()
+            && let Some(head) = RequestHead::parse_at_once(&self.config, bytes)
+        {
+            input.consume_head(bytes.len());
+            return Request::judge(head).map(Some);
+        }
+        let scanned = self.scanner.scan(HeadKind::Request, &self.config, bytes)?;
+        let Some(len) = scanned else {
             return Ok(None);
         };
-        let head = RequestHead::parse(&self.scanner, &input.unread()[..len])?;
+        let head = RequestHead::parse(&self.scanner, &bytes[..len])?;
         input.consume_head(len);
         self.scanner = HeadScanner::default();
         Request::judge(head).map(Some)
