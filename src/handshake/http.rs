@@ -122,7 +122,9 @@ impl UpgradeRequest {
         } else {
             StatusCode::SWITCHING_PROTOCOLS
         };
-        *response.headers_mut() = header_map(agreement.lines()).map_err(|error| {
+        let accept = agreement.accept();
+        let lines = agreement.lines(accept.as_ref());
+        *response.headers_mut() = header_map(lines).map_err(|error| {
             if error.is::<MaxSizeReached>() {
                 SendError::TooManyHeaders
             } else if error.is::<InvalidHeaderName>() {

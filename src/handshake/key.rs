@@ -22,13 +22,27 @@ use sha1::{Digest, Sha1};
 /// ```
 #[doc(alias("derive_accept_key", "Sec-WebSocket-Accept"))]
 pub fn accept_key(sec_websocket_key: &[u8]) -> [u8; ACCEPT_LEN] {
-    let mut hash = Sha1::new();
-    hash.update(sec_websocket_key);
-    hash.update(GUID);
+    let hash = if let Ok(key) = sec_websocket_key.try_into() {
+        // In one piece: the hash moves what it keeps of several, and waits for each store.
+        Sha1::digest(with_guid(key))
+    } else {
+        Sha1::new()
+            .chain_update(sec_websocket_key)
+            .chain_update(GUID)
+            .finalize()
+    };
     let mut accept = [0; ACCEPT_LEN];
-    let encoded = STANDARD.encode_slice(hash.finalize(), &mut accept);
+    let encoded = STANDARD.encode_slice(hash, &mut accept);
     debug_assert_eq!(encoded, Ok(ACCEPT_LEN), "20 bytes are 28 characters");
     accept
+}
+
+/// Returns a key and the GUID behind it.
+fn with_guid(key: &[u8; KEY_LEN]) -> [u8; KEY_LEN + GUID.len()] {
+    let mut both = [0; KEY_LEN + GUID.len()];
+    both[..KEY_LEN].copy_from_slice(key);
+    both[KEY_LEN..].copy_from_slice(GUID);
+    both
 }
 
 /// Returns the Sec-WebSocket-Key of a nonce.

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use super::RESERVED;
 #[cfg(feature = "http")]
 use super::authority::Authority;
-#[cfg(feature = "http")]
-use super::head::Version;
-use super::head::{HeaderLine, RequestHead, Text, is_token, write_header};
+use super::head::{HeaderLine, RequestHead, Text, Version, is_token, write_header};
 use super::headers::{Field, Headers};
 use super::key::{accept_key, is_key};
 use super::origin::OriginPolicy;
@@ -32,8 +30,6 @@ pub struct UpgradeRequest {
     head: RequestHead,
     host: Text,
     resource_name: Text,
-    /// The answer to the key; `None` of an extended CONNECT, which has none.
-    accept: Option<[u8; 28]>,
 }
 
 impl UpgradeRequest {
@@ -56,18 +52,14 @@ impl UpgradeRequest {
             return Err(HandshakeError::ConnectionNotUpgrade);
         }
         // 4.2.1 item 5, and 11.3.1: "MUST NOT appear more than once in an HTTP request".
-        let key = headers
-            .of(Field::Key)
-            .single()
-            .filter(|key| is_key(key))
-            .ok_or(HandshakeError::KeyInvalid)?;
-        let accept = Some(accept_key(key));
+        if !headers.of(Field::Key).single().is_some_and(is_key) {
+            return Err(HandshakeError::KeyInvalid);
+        }
         judge_rest(headers)?;
         Ok(Self {
             head,
             host,
             resource_name,
-            accept,
         })
     }
 
@@ -97,7 +89,6 @@ impl UpgradeRequest {
             head,
             host: Text::Own(host),
             resource_name,
-            accept: None,
         })
     }
 
@@ -201,7 +192,10 @@ impl UpgradeRequest {
     }
 
     /// Makes out what an acceptance comes to with this request.
-    pub(super) fn agree<'a>(&self, acceptance: Acceptance<'a>) -> Result<Agreement<'a>, SendError> {
+    pub(super) fn agree<'a>(
+        &'a self,
+        acceptance: Acceptance<'a>,
+    ) -> Result<Agreement<'a>, SendError> {
         if let Some(subprotocol) = acceptance.subprotocol
             && !self.subprotocols().any(|offered| offered == subprotocol)
         {
@@ -210,7 +204,7 @@ impl UpgradeRequest {
         let headers = acceptance.headers?;
         let (answer, extension) = acceptance.extensions.accept(|| self.extensions()).unzip();
         Ok(Agreement {
-            accept: self.accept,
+            key: self.key(),
             subprotocol: acceptance.subprotocol,
             answer,
             extension,
@@ -220,7 +214,19 @@ impl UpgradeRequest {
 
     /// Whether the request is an extended CONNECT, of HTTP/2 or later.
     pub(super) const fn is_extended_connect(&self) -> bool {
-        self.accept.is_none()
+        match self.head.version {
+            Version::Http10 | Version::Http11 => false,
+            #[cfg(feature = "http")]
+            Version::Later => true,
+        }
+    }
+
+    /// Returns the key; `None` of an extended CONNECT, which has none.
+    fn key(&self) -> Option<&[u8]> {
+        if self.is_extended_connect() {
+            return None;
+        }
+        self.headers().of(Field::Key).single()
     }
 
     #[cfg(feature = "http")]
@@ -291,7 +297,9 @@ impl Default for Acceptance<'_> {
 /// What a server and a client agreed on, and how the answer says it.
 #[derive(Debug)]
 pub(super) struct Agreement<'a> {
-    accept: Option<[u8; 28]>,
+    /// The key, hashed where the answer is written: that a request is rejected costs no hash. `None`
+    /// of an extended CONNECT.
+    key: Option<&'a [u8]>,
     subprotocol: Option<&'a str>,
     /// The value of Sec-WebSocket-Extensions.
     answer: Option<String>,
@@ -307,8 +315,8 @@ impl Agreement<'_> {
               Upgrade: websocket\r\n\
               Connection: Upgrade\r\n",
         );
-        if let Some(accept) = &self.accept {
-            write_header(ACCEPT, accept, output);
+        if let Some(key) = self.key {
+            write_header(ACCEPT, &accept_key(key), output);
         }
         for (name, value) in self.further_lines() {
             write_header(name, value, output);
@@ -316,10 +324,19 @@ impl Agreement<'_> {
         output.extend_from_slice(b"\r\n");
     }
 
-    /// Returns the header lines of the answer.
+    /// Returns the answer to the key.
     #[cfg(feature = "http")]
-    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let upgrade = self.accept.iter().flat_map(|accept| {
+    pub(super) fn accept(&self) -> Option<[u8; 28]> {
+        self.key.map(accept_key)
+    }
+
+    /// Returns the header lines of the answer, of which [`accept`](Self::accept) made one.
+    #[cfg(feature = "http")]
+    pub(super) fn lines<'l>(
+        &'l self,
+        accept: Option<&'l [u8; 28]>,
+    ) -> impl Iterator<Item = (&'l str, &'l [u8])> {
+        let upgrade = accept.into_iter().flat_map(|accept| {
             [
                 ("Upgrade", &b"websocket"[..]),
                 ("Connection", b"Upgrade"),
