@@ -120,7 +120,7 @@ impl ClientHandshake {
         }
         // 4.1 item 3: "or the |Connection| header field doesn't contain a token that is an ASCII
         // case-insensitive match for the value "Upgrade"".
-        if !headers.of(Field::Connection).has_token("upgrade") {
+        if !headers.of(Field::Connection).has_token(b"upgrade") {
             return Err(HandshakeError::ConnectionNotUpgrade);
         }
         // 4.1 item 4, and 11.3.3: "MUST NOT appear more than once in an HTTP response".

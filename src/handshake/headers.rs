@@ -122,12 +122,14 @@ impl<'a> Values<'a, '_> {
             .filter(|element| !element.is_empty())
     }
 
-    /// Whether the list holds a token, compared without case.
-    pub(super) fn has_token(mut self, token: &str) -> bool {
+    /// Whether the list holds a token, which is in lower case, and is compared without case.
+    pub(super) fn has_token<const LEN: usize>(mut self, token: &[u8; LEN]) -> bool {
+        // Most lists are of one element.
         self.any(|value| {
-            value
-                .split(|&byte| byte == b',')
-                .any(|element| trim(element).eq_ignore_ascii_case(token.as_bytes()))
+            is_named(value, token)
+                || value
+                    .split(|&byte| byte == b',')
+                    .any(|element| is_named(trim(element), token))
         })
     }
 }
@@ -229,16 +231,11 @@ impl Field {
         }
     }
 
-    /// Returns the field if a name of this length is its own: where the length is known, all bytes
-    /// are compared at once.
+    /// Returns the field if a name is its own, which is of this length.
     #[inline]
     fn if_named<const LEN: usize>(self, name: &str) -> Option<Self> {
-        let name = name.as_bytes().first_chunk::<LEN>()?;
         let own = self.name().as_bytes().first_chunk::<LEN>()?;
-        let is_same = name.iter().zip(own).fold(true, |all, (byte, own)| {
-            all & (byte.to_ascii_lowercase() == *own)
-        });
-        is_same.then_some(self)
+        is_named(name.as_bytes(), own).then_some(self)
     }
 
     fn number(self) -> usize {
@@ -319,6 +316,18 @@ pub(super) fn range_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     (end <= whole.len()).then_some(start..end)
+}
+
+/// Whether bytes are a name in lower case, compared without case: where the length is known, all of
+/// them are compared at once.
+#[inline]
+fn is_named<const LEN: usize>(bytes: &[u8], name: &[u8; LEN]) -> bool {
+    let Ok(bytes) = <&[u8; LEN]>::try_from(bytes) else {
+        return false;
+    };
+    bytes.iter().zip(name).fold(true, |all, (byte, own)| {
+        all & (byte.to_ascii_lowercase() == *own)
+    })
 }
 
 /// RFC 9110, section 5.6.3: OWS is spaces and tabs.

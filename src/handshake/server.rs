@@ -48,7 +48,7 @@ impl Request {
         let host = host_of(&head)?;
         // 4.2.1 item 3. A client that does not ask for the upgrade breaks no rule.
         if head.version != Version::Http11
-            || !head.headers().of(Field::Upgrade).has_token("websocket")
+            || !head.headers().of(Field::Upgrade).has_token(b"websocket")
         {
             return Ok(Self::Plain(PlainRequest { head }));
         }

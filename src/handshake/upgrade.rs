@@ -48,7 +48,7 @@ impl UpgradeRequest {
             return Err(HandshakeError::HostInvalid);
         }
         // 4.2.1 item 4: "A |Connection| header field that includes the token "Upgrade"".
-        if !headers.of(Field::Connection).has_token("upgrade") {
+        if !headers.of(Field::Connection).has_token(b"upgrade") {
             return Err(HandshakeError::ConnectionNotUpgrade);
         }
         // 4.2.1 item 5, and 11.3.1: "MUST NOT appear more than once in an HTTP request".
