@@ -16,7 +16,8 @@ use bytes::Bytes;
 pub struct Headers {
     /// The whole head, which was parsed once and so holds well-formed lines.
     head: Bytes,
-    index: Index,
+    /// Boxed, because a head moves a few times until it is answered.
+    index: Box<Index>,
 }
 
 impl Headers {
@@ -268,19 +269,20 @@ struct Index {
 /// Where the values of a field stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Place {
-    /// In no line.
-    #[default]
-    Nowhere,
-    /// In one line.
-    Once { start: u16, end: u16 },
     /// The lines will tell: there are several, or it is far behind.
     Anywhere,
+    /// In one line.
+    Once { start: u16, end: u16 },
+    /// In no line. Not the first of the three, and so no zeroes: memory that must be zeroed is taken
+    /// from slower places by some allocators.
+    #[default]
+    Nowhere,
 }
 
 impl Index {
     /// Goes through the lines of a head, which are parts of it.
-    fn of<'a>(head: &'a [u8], lines: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let mut index = Self::default();
+    fn of<'a>(head: &'a [u8], lines: impl Iterator<Item = (&'a str, &'a [u8])>) -> Box<Self> {
+        let mut index = Box::<Self>::default();
         for (name, value) in lines {
             if let Some(field) = Field::of(name) {
                 let place = &mut index.places[field.number()];
