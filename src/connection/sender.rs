@@ -15,8 +15,8 @@ use super::send_buffer::SendBuffer;
 use crate::error::SendError;
 use crate::extension::Extension;
 use crate::frame::{
-    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, Opcode, Rsv, SHORT_LEN, copy_short, mask,
-    mask_into,
+    CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MaskingKey, Opcode, Rsv, SHORT_LEN,
+    copy_short, mask, mask_into, mask_short_into,
 };
 use crate::message::MessageKind;
 use crate::utf8::Utf8Validator;
@@ -372,10 +372,39 @@ fn append_masked_frame(
         mask: Some(key),
         payload_len: payload.len() as u64,
     };
-    let output = output.tail();
-    output.reserve(FrameHeader::STORED_LEN + payload.len());
-    header.encode(output);
-    mask_into(output, payload, key);
+    match output.roomy_tail(SHORT_MASKED_FRAME_LEN) {
+        Some(output) if payload.len() <= SHORT_LEN => {
+            append_short_masked_frame(header, payload, key, output);
+        }
+        Some(_) | None => {
+            let output = output.tail();
+            output.reserve(FrameHeader::STORED_LEN + payload.len());
+            header.encode(output);
+            mask_into(output, payload, key);
+        }
+    }
+}
+
+/// Appends a frame of a client whose payload is short, as [`append_short_frame`] does a server's.
+#[inline]
+fn append_short_masked_frame(
+    header: FrameHeader,
+    payload: &[u8],
+    key: MaskingKey,
+    output: &mut Vec<u8>,
+) {
+    let (header, _) = header.to_bytes();
+    output.extend_from_slice(&[0; SHORT_MASKED_FRAME_LEN]);
+    // With a key and without an extended length the first bytes of the header are all.
+    if let Some(header) = header.first_chunk()
+        && let Some(frame) = output.last_chunk_mut::<SHORT_MASKED_FRAME_LEN>()
+        && let Some((front, room)) = frame.split_first_chunk_mut::<6>()
+        && let Some(room) = room.first_chunk_mut()
+    {
+        *front = *header;
+        mask_short_into(room, payload, key);
+    }
+    output.truncate(output.len() - SHORT_LEN + payload.len());
 }
 
 /// Appends room for any header, for a payload whose length is not known before it is there, and
@@ -389,3 +418,6 @@ fn reserve_header(output: &mut SendBuffer) -> usize {
 
 /// The longest frame that is appended without a call: a header of two bytes and a short payload.
 const SHORT_FRAME_LEN: usize = 2 + SHORT_LEN;
+
+/// The longest frame of a client that is appended without a call.
+const SHORT_MASKED_FRAME_LEN: usize = 6 + SHORT_LEN;

@@ -37,4 +37,4 @@ pub use mask::{MaskingKey, mask, mask_into};
 pub use opcode::Opcode;
 
 pub(crate) use header::{MAX_CONTROL_PAYLOAD_LEN, PlainHeader};
-pub(crate) use mask::{SHORT_LEN, copy_short, mask_and_look, mask_piece_into};
+pub(crate) use mask::{SHORT_LEN, copy_short, mask_and_look, mask_piece_into, mask_short_into};

@@ -105,8 +105,14 @@ pub(crate) fn mask_piece_into(output: &mut Vec<u8>, piece: &[u8], key: MaskingKe
     }
 }
 
-/// Copies at most [`SHORT_LEN`] bytes to the front of `room` without a call, which is to mask them with
-/// zeros; what follows them there is any.
+/// Writes at most [`SHORT_LEN`] bytes to the front of `room` without a call, masked; what follows them
+/// there is any.
+#[inline]
+pub(crate) fn mask_short_into(room: &mut [u8; SHORT_LEN], payload: &[u8], key: MaskingKey) {
+    portable::write_short(room, payload, doubled(key.0));
+}
+
+/// Copies as [`mask_short_into`] masks, which is to mask with zeros.
 #[inline]
 pub(crate) fn copy_short(room: &mut [u8; SHORT_LEN], payload: &[u8]) {
     portable::write_short(room, payload, 0);
@@ -247,11 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn a_short_payload_is_copied_to_the_front() {
+    fn a_short_payload_is_written_to_the_front() {
         for len in 0..=SHORT_LEN {
             let mut room = [0; SHORT_LEN];
-            let payload = bytes(len);
+            let mut payload = bytes(len);
             copy_short(&mut room, &payload);
+            assert_eq!(room[..len], payload);
+            mask_short_into(&mut room, &payload, MaskingKey::new(KEY));
+            mask_by_the_letter(&mut payload, KEY, 0);
             assert_eq!(room[..len], payload);
         }
     }
