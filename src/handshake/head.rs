@@ -1,7 +1,7 @@
 //! HTTP/1.1 heads: parsing them, writing header lines.
 //!
-//! Takes what `scanner` found the end of, and so judged line by line, or judges a head that came whole
-//! as a scanner would. It knows nothing of WebSocket.
+//! Takes what `scanner` found the end of, and so judged line by line, or judges a head that came
+//! whole as a scanner would. It knows nothing of WebSocket.
 //!
 //! RFC 9112, sections 2 to 5; RFC 9110, section 5.
 
@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::headers::{Headers, range_of, trim};
-use super::scanner::{HeadKind, HeadScanner};
+use super::scanner::{HeadKind, HeadScanner, lines_end_in_crlf};
 use crate::connection::Config;
 use crate::error::{HandshakeError, SendError};
 
@@ -36,8 +36,8 @@ pub(super) enum Version {
 }
 
 impl RequestHead {
-    /// Parses bytes that no scanner looked at, if they are a head and nothing else, which is how most
-    /// clients send theirs.
+    /// Parses bytes that no scanner looked at, if they are a head and nothing else, which is how
+    /// most clients send theirs.
     ///
     /// `None` says nothing about them: a scanner judges them, and then [`parse`](Self::parse).
     pub(super) fn parse_at_once(config: &Config, bytes: &[u8]) -> Option<Self> {
@@ -51,18 +51,14 @@ impl RequestHead {
         if parsed != Ok(httparse::Status::Complete(bytes.len())) {
             return None;
         }
-        // The parser skips empty lines, and takes a bare LF and a target outside ASCII. For the rest
-        // it is as strict as a scanner.
-        let begins_behind_crlf = |line: &httparse::Header<'_>| {
-            let place = range_of(bytes, line.name.as_bytes());
-            place.is_some_and(|place| bytes[..place.start].ends_with(b"\r\n"))
-        };
+        // The parser skips empty lines, takes bare LFs and targets outside ASCII, and knows no limit
+        // but the one on lines. In what else stands in a line it is as strict as a scanner.
         let (method, target) = (request.method?, request.path?);
         let line_len = method.len() + target.len() + "  HTTP/1.1".len();
         let is_strict = bytes.starts_with(method.as_bytes())
             && target.is_ascii()
             && line_len <= config.max_request_line_len
-            && request.headers.iter().all(begins_behind_crlf);
+            && lines_end_in_crlf(bytes);
         if !is_strict {
             return None;
         }
@@ -412,6 +408,7 @@ mod tests {
 
     #[test]
     fn what_is_parsed_at_once_is_what_a_scanner_lets_through() {
+        let is_parsed_at_once = |bytes: &[u8]| is_parsed_at_once(&Config::default(), bytes);
         let head = b"GET /\xc3\xa4?b HTTP/1.1\r\nHost: a:1\r\nX:\t\xc3\xa4 \r\nY:\r\n\r\n";
         let mut parsed = 0;
         for place in 0..head.len() {
@@ -438,36 +435,40 @@ mod tests {
 
     #[test]
     fn what_is_parsed_at_once_is_within_the_limits() {
-        let line = b"GET /a HTTP/1.0\r\n".to_vec();
-        let head = [line, b"a:b\r\n".repeat(FEW_LINES - 1), b"\r\n".to_vec()].concat();
-        let limits = |max_head_len, max_request_line_len, max_headers| Config {
-            max_head_len,
-            max_request_line_len,
-            max_headers,
-            ..Config::default()
-        };
-        let just = limits(head.len(), 15, FEW_LINES - 1);
-        assert!(RequestHead::parse_at_once(&just, &head).is_some());
-        for beyond in [
-            limits(head.len() - 1, 15, FEW_LINES),
-            limits(head.len(), 14, FEW_LINES),
-            limits(head.len(), 15, FEW_LINES - 2),
-        ] {
-            assert!(RequestHead::parse_at_once(&beyond, &head).is_none());
+        for count in [0, 1, FEW_LINES - 1, FEW_LINES, FEW_LINES + 1] {
+            let lines = b"a:b\r\n".repeat(count);
+            let head = [&b"GET /a HTTP/1.0\r\n"[..], &lines, b"\r\n"].concat();
+            let around = |limit: usize| [0, limit - 1, limit, limit + 1, usize::MAX];
+            for max_head_len in around(head.len()) {
+                for max_request_line_len in around(15) {
+                    for max_headers in around(count.max(1)) {
+                        let config = Config {
+                            max_head_len,
+                            max_request_line_len,
+                            max_headers,
+                            ..Config::default()
+                        };
+                        let is_within = head.len() <= max_head_len
+                            && 15 <= max_request_line_len
+                            && count <= max_headers.min(FEW_LINES);
+                        assert_eq!(is_parsed_at_once(&config, &head), is_within, "{config:?}");
+                    }
+                }
+            }
         }
     }
 
     /// Whether bytes are, after it was asserted that a scanner would have let the same through, and
-    /// nothing that is left to it without need.
-    fn is_parsed_at_once(bytes: &[u8]) -> bool {
-        let config = Config::default();
+    /// that they are if it does, but for the lines that are too many and the empty one before a head.
+    fn is_parsed_at_once(config: &Config, bytes: &[u8]) -> bool {
         let mut scanner = HeadScanner::default();
-        let at_once = RequestHead::parse_at_once(&config, bytes);
-        let scanned = match scanner.scan(HeadKind::Request, &config, bytes) {
+        let at_once = RequestHead::parse_at_once(config, bytes);
+        let scanned = match scanner.scan(HeadKind::Request, config, bytes) {
             Ok(Some(len)) if len == bytes.len() => RequestHead::parse(&scanner, bytes).ok(),
             Ok(_) | Err(_) => None,
         };
-        let scanned = scanned.filter(|_| !bytes.starts_with(b"\r\n"));
+        let is_left = bytes.starts_with(b"\r\n") || scanner.header_lines() > FEW_LINES;
+        let scanned = scanned.filter(|_| !is_left);
         assert_eq!(
             format!("{at_once:?}"),
             format!("{scanned:?}"),
