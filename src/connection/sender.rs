@@ -395,7 +395,7 @@ fn append_short_masked_frame(
 ) {
     let (header, _) = header.to_bytes();
     output.extend_from_slice(&[0; SHORT_MASKED_FRAME_LEN]);
-    // With a key and without an extended length the first bytes of the header are all.
+    // With a key and without an extended length the first six bytes are the header.
     if let Some(header) = header.first_chunk()
         && let Some(frame) = output.last_chunk_mut::<SHORT_MASKED_FRAME_LEN>()
         && let Some((front, room)) = frame.split_first_chunk_mut::<6>()
@@ -416,8 +416,57 @@ fn reserve_header(output: &mut SendBuffer) -> usize {
     start
 }
 
-/// The longest frame that is appended without a call: a header of two bytes and a short payload.
+/// The longest frame of a server that is appended without a call: a header of two bytes and a short
+/// payload.
 const SHORT_FRAME_LEN: usize = 2 + SHORT_LEN;
 
-/// The longest frame of a client that is appended without a call.
+/// The longest frame of a client that is: the header has a key too.
 const SHORT_MASKED_FRAME_LEN: usize = 6 + SHORT_LEN;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+    #[derive(Debug)]
+    struct OneKey;
+
+    impl MaskSource for OneKey {
+        fn next_key(&mut self) -> MaskingKey {
+            MaskingKey::new(KEY)
+        }
+    }
+
+    #[test]
+    fn a_frame_is_the_same_however_little_room_is_left() {
+        for len in 0..=SHORT_LEN + 1 {
+            let payload = b"0123456789".repeat(4)[..len].to_vec();
+            let len = u8::try_from(len).unwrap();
+            let plain = [&[0x82, len][..], &payload].concat();
+            let masked = payload.iter().zip(KEY.iter().cycle());
+            let masked: Vec<u8> = masked.map(|(byte, key)| byte ^ key).collect();
+            let masked = [&[0x82, 0x80 | len][..], &KEY, &masked].concat();
+            for spare in 0..=SHORT_MASKED_FRAME_LEN + 10 {
+                let of_client: Box<dyn MaskSource> = Box::new(OneKey);
+                for (masks, frame) in [(None, &plain), (Some(of_client), &masked)] {
+                    let mut output = SendBuffer::new();
+                    let tail = output.tail();
+                    tail.resize(tail.capacity() - spare, 0);
+                    let start = tail.len();
+                    let sent = Sender::new(masks).plain_message(
+                        MessageKind::Binary,
+                        &payload,
+                        &mut output,
+                    );
+                    assert_eq!(sent, Ok(()));
+                    assert_eq!(
+                        &output.to_vec()[start..],
+                        frame,
+                        "{len} bytes, room for {spare}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -105,14 +105,14 @@ pub(crate) fn mask_piece_into(output: &mut Vec<u8>, piece: &[u8], key: MaskingKe
     }
 }
 
-/// Writes at most [`SHORT_LEN`] bytes to the front of `room` without a call, masked; what follows them
-/// there is any.
+/// Writes at most [`SHORT_LEN`] bytes to the front of `room` without a call, masked; what follows
+/// them there is any.
 #[inline]
 pub(crate) fn mask_short_into(room: &mut [u8; SHORT_LEN], payload: &[u8], key: MaskingKey) {
     portable::write_short(room, payload, doubled(key.0));
 }
 
-/// Copies as [`mask_short_into`] masks, which is to mask with zeros.
+/// Copies what [`mask_short_into`] would mask: a key of zeros changes nothing.
 #[inline]
 pub(crate) fn copy_short(room: &mut [u8; SHORT_LEN], payload: &[u8]) {
     portable::write_short(room, payload, 0);
