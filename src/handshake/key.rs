@@ -23,7 +23,7 @@ use sha1::{Digest, Sha1};
 #[doc(alias("derive_accept_key", "Sec-WebSocket-Accept"))]
 pub fn accept_key(sec_websocket_key: &[u8]) -> [u8; ACCEPT_LEN] {
     let hash = if let Ok(key) = sec_websocket_key.try_into() {
-        // In one piece: the hash moves what it keeps of several, and waits for each store.
+        // In one piece: of several the hash keeps a copy, and waits for the stores that made it.
         Sha1::digest(with_guid(key))
     } else {
         Sha1::new()

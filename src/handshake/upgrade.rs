@@ -297,8 +297,8 @@ impl Default for Acceptance<'_> {
 /// What a server and a client agreed on, and how the answer says it.
 #[derive(Debug)]
 pub(super) struct Agreement<'a> {
-    /// The key, hashed where the answer is written: that a request is rejected costs no hash. `None`
-    /// of an extended CONNECT.
+    /// The key, hashed where the answer is written, so that a rejected request costs no hash; `None` of
+    /// an extended CONNECT.
     key: Option<&'a [u8]>,
     subprotocol: Option<&'a str>,
     /// The value of Sec-WebSocket-Extensions.
@@ -330,7 +330,7 @@ impl Agreement<'_> {
         self.key.map(accept_key)
     }
 
-    /// Returns the header lines of the answer, of which [`accept`](Self::accept) made one.
+    /// Returns the header lines of the answer; `accept` is what [`accept`](Self::accept) returned.
     #[cfg(feature = "http")]
     pub(super) fn lines<'l>(
         &'l self,
