@@ -403,7 +403,7 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         request_lines,
         start,
         vec(lines, 0..5),
-        vec(any::<u8>(), 0..20),
+        prop_oneof![Just(Vec::new()), vec(any::<u8>(), 0..20)],
     )
         .prop_map(|(request_line, start, lines, behind)| {
             let head = [&[request_line, start], &lines[..], &["", ""]]

@@ -79,9 +79,11 @@ impl<'a> Script<'a> {
     }
 
     /// Appends the head of a message: the rest of the script as it is, or made of pieces, most of
-    /// them legal. One byte changes each of the `lines` that it must have.
+    /// them legal, with bytes behind it or without. One byte changes each of the `lines` that it
+    /// must have.
     pub fn push_head(&mut self, bytes: &mut Vec<u8>, lines: &[&[&[u8]]], pieces: &[&[u8]]) {
-        if self.flag() {
+        let shape = self.byte();
+        if shape & 1 == 1 {
             bytes.extend_from_slice(self.rest());
             return;
         }
@@ -99,7 +101,11 @@ impl<'a> Script<'a> {
                 None => bytes.push(choice),
             }
         }
-        bytes.extend_from_slice(b"\r\n\r\nbehind");
+        bytes.extend_from_slice(b"\r\n\r\n");
+        // A head that is all that came may be read in another way.
+        if shape & 2 == 2 {
+            bytes.extend_from_slice(b"behind");
+        }
     }
 }
 
