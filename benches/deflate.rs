@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The rows `connection` are whole messages through a connection; `library` is the same bytes
-//! through flate2 with a sync flush for each message, which is the limit; `uncompressed` is what the
-//! framing costs alone. The length on the wire is printed for each setting.
+//! through flate2 with a sync flush for each message, which is the limit; `uncompressed` is what
+//! the framing costs alone. The length on the wire is printed for each setting.
 
 use std::hint::black_box;
 use std::sync::Arc;

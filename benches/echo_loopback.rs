@@ -4,8 +4,8 @@
 //! cargo bench --bench echo_loopback --features tokio
 //! ```
 //!
-//! Each iteration sends one message, or 64 in one flush, and receives the echo of each. The blocking
-//! ends are two threads, those on tokio two tasks of one thread.
+//! Each iteration sends one message, or 64 in one flush, and receives the echo of each. The
+//! blocking ends are two threads, those on tokio two tasks of one thread.
 //!
 //! Most of the time is the kernel's, and the client's is in it: this shows a system call, a wake-up
 //! or a copy too many, on one machine. Servers are compared in `benches/peers`.

@@ -4,9 +4,9 @@
 //! cargo bench --bench handshake
 //! ```
 //!
-//! Each iteration is one handshake, from the bytes of the peer's head to an open connection; that of
-//! a client writes its request, too. Throughput counts handshakes. A quarter of a short one is the
-//! SHA-1 that `accept_key` measures alone.
+//! Each iteration is one handshake, from the bytes of the peer's head to an open connection; that
+//! of a client writes its request, too. Throughput counts handshakes. A quarter of a short one is
+//! the SHA-1 that `accept_key` measures alone.
 
 use std::hint::black_box;
 use std::sync::Arc;

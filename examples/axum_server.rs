@@ -4,9 +4,9 @@
 //! cargo run --example axum_server --features axum
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9002/`; the page there opens a WebSocket and shows what it sends
-//! and what comes back. Ctrl-C sends every client a Close with code 1001, which the page shows, and
-//! ends the program. It unwraps where a server would log and go on.
+//! It prints `open http://127.0.0.1:9002/`; the page there opens a WebSocket and shows what it
+//! sends and what comes back. Ctrl-C sends every client a Close with code 1001, which the page
+//! shows, and ends the program. It unwraps where a server would log and go on.
 
 use std::net::SocketAddr;
 

@@ -4,9 +4,9 @@
 //! cargo run --example hyper_server --features hyper
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9003/`; the page there opens a WebSocket and shows what it sends
-//! and what comes back. `curl -i http://127.0.0.1:9003/ws` shows what others get. It unwraps where a
-//! server would log and go on.
+//! It prints `open http://127.0.0.1:9003/`; the page there opens a WebSocket and shows what it
+//! sends and what comes back. `curl -i http://127.0.0.1:9003/ws` shows what others get. It unwraps
+//! where a server would log and go on.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

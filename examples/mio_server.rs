@@ -439,8 +439,8 @@ fn echo(connection: &mut Connection, shared: &mut Shared) {
 /// A longer message is taken and sent as it is; copying a short one is cheaper than owning it.
 const LENT_LEN: usize = 64 << 10;
 
-/// Whether a read that does not fill its room has left nothing, and what comes later makes an event.
-/// Elsewhere an event is only to be had for a read that was told to wait.
+/// Whether a read that does not fill its room has left nothing, and what comes later makes an
+/// event. Elsewhere an event is only to be had for a read that was told to wait.
 const SHORT_READ_IS_LAST: bool = cfg!(target_os = "linux");
 
 const LISTENER: Token = Token(0);

@@ -4,8 +4,8 @@
 //! cargo run --example smol_server --features futures-io
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9004/`; the page there opens a WebSocket and shows what it sends
-//! and what comes back. It unwraps where a server would log and go on.
+//! It prints `open http://127.0.0.1:9004/`; the page there opens a WebSocket and shows what it
+//! sends and what comes back. It unwraps where a server would log and go on.
 
 use std::net::SocketAddr;
 

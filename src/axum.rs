@@ -164,8 +164,8 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Selects a subprotocol; none, if it is not one that the client offers, because the client would
-    /// have to fail the connection (4.1).
+    /// Selects a subprotocol; none, if it is not one that the client offers, because the client
+    /// would have to fail the connection (4.1).
     ///
     /// The last call of this and [`protocols`](Self::protocols) counts.
     pub fn set_selected_protocol(&mut self, protocol: HeaderValue) {
@@ -198,8 +198,8 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Accepts, and calls `callback` with the WebSocket on a task of its own, which it spawns: return
-    /// the answer from the handler.
+    /// Accepts, and calls `callback` with the WebSocket on a task of its own, which it spawns:
+    /// return the answer from the handler.
     ///
     /// A page that may not connect is answered with 403, and `callback` is not called.
     #[must_use = "the answer is for axum to send"]
@@ -304,8 +304,8 @@ impl fmt::Debug for WebSocketUpgrade {
 
 /// A WebSocket with the methods that axum's own has.
 ///
-/// It is received from also where nothing is expected: while nobody does, no Ping is answered and no
-/// deadline kept.
+/// It is received from also where nothing is expected: while nobody does, no Ping is answered and
+/// no deadline kept.
 #[derive(Debug)]
 pub struct WebSocket {
     inner: hyper::WebSocket,
@@ -316,8 +316,8 @@ impl WebSocket {
     /// Receives the next message; `None` once the connection has ended, for whatever reason
     /// [`end`](Self::end) says.
     ///
-    /// Pings, Pongs and the Close come too, and nothing is left to do about them: Pings and the Close
-    /// are answered. Pongs to the Pings of the keepalive do not come.
+    /// Pings, Pongs and the Close come too, and nothing is left to do about them: Pings and the
+    /// Close are answered. Pongs to the Pings of the keepalive do not come.
     ///
     /// # Errors
     ///

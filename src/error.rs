@@ -13,7 +13,8 @@ use bytes::Bytes;
 
 /// Whose fault an error is: who has to change something before the same can go well.
 ///
-/// A server that counts its errors by fault sees its own apart from those that any client can cause.
+/// A server that counts its errors by fault sees its own apart from those that any client can
+/// cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
@@ -136,7 +137,8 @@ pub enum SendError {
     /// RFC 6454: an origin that is not `scheme://host` or `scheme://host:port`.
     #[error("origin is not scheme://host or scheme://host:port")]
     OriginInvalid,
-    /// RFC 9110, section 15: a status that cannot answer a request for good, below 200 or above 599.
+    /// RFC 9110, section 15: a status that cannot answer a request for good, below 200 or
+    /// above 599.
     #[error("status must be from 200 to 599")]
     StatusInvalid,
     /// 3: a URI whose scheme is neither `ws` nor `wss`.
@@ -151,16 +153,16 @@ pub enum SendError {
     /// 3: "fragment identifiers are meaningless in the context of WebSocket URIs".
     #[error("URI has a fragment: leave it out, or write %23 for a # that is meant")]
     UriFragment,
-    /// 3: a URI with a user name or password, for which its grammar has no place, and which would end
-    /// in logs.
+    /// 3: a URI with a user name or password, for which its grammar has no place, and which would
+    /// end in logs.
     #[error("URI holds user information: send it in an Authorization header")]
     UriUserInfo,
     /// RFC 3986, section 2: a character that is not allowed in a URI, control characters and spaces
     /// among them.
     #[error("URI holds a character that must be percent-encoded")]
     UriCharacterInvalid,
-    /// RFC 9110, section 4.2.1: a proxy whose URI is not `http://host` or `http://host:port`, with or
-    /// without a user.
+    /// RFC 9110, section 4.2.1: a proxy whose URI is not `http://host` or `http://host:port`, with
+    /// or without a user.
     #[error("proxy URI must be http://host:port, without a path")]
     ProxyUriInvalid,
     /// RFC 7617, section 2: a user name with a colon, or credentials that are not UTF-8 or hold a
@@ -267,20 +269,22 @@ pub enum HandshakeError {
     /// secret.
     #[error("server redirects from wss to ws")]
     RedirectInsecure,
-    /// RFC 9110, section 15.4: more redirects than the client follows; the answer is that of the last.
+    /// RFC 9110, section 15.4: more redirects than the client follows; the answer is that of the
+    /// last.
     #[error("server redirects more often than the client follows")]
     TooManyRedirects(Box<RefusedResponse>),
     /// RFC 9110, section 9.3.6: the proxy answered CONNECT with something other than 2xx.
     #[error("proxy refused the tunnel with status {}", .0.status)]
     ProxyRefused(Box<RefusedResponse>),
-    /// RFC 9110, section 9.3.6: bytes came through the tunnel with the proxy's answer, and no server
-    /// speaks first.
+    /// RFC 9110, section 9.3.6: bytes came through the tunnel with the proxy's answer, and no
+    /// server speaks first.
     #[error("proxy sent bytes behind its answer, before the client spoke to the server")]
     ProxySpokeFirst,
     /// The proxy took longer than [`Config::connect_timeout`](crate::Config::connect_timeout).
     #[error("proxy opened no tunnel within connect_timeout")]
     ProxyTimedOut,
-    /// The handshake took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    /// The handshake took longer than
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     #[error("opening handshake exceeded handshake_timeout")]
     TimedOut,
     /// RFC 9112, section 8: the peer closed the transport before the head was whole.
@@ -296,8 +300,8 @@ impl ProtocolError {
 }
 
 impl SendError {
-    /// Returns whose fault it is: the caller's, but for a buffer that is full because the peer reads
-    /// more slowly than the caller sends.
+    /// Returns whose fault it is: the caller's, but for a buffer that is full because the peer
+    /// reads more slowly than the caller sends.
     pub const fn fault(&self) -> Fault {
         match self {
             Self::BufferFull => Fault::Network,
@@ -365,8 +369,8 @@ impl HandshakeError {
         }
     }
 
-    /// Whether the same attempt may go well later, without anybody changing a thing: where the fault
-    /// is the [network's](Fault::Network).
+    /// Whether the same attempt may go well later, without anybody changing a thing: where the
+    /// fault is the [network's](Fault::Network).
     ///
     /// That is what ran out of time or broke off, and an answer that says "not now": 408, 425, 429,
     /// 500, 502, 503 or 504. Wait before the next attempt, longer each time, or as long as the
@@ -429,7 +433,8 @@ impl RefusedResponse {
         match self.status {
             408 | 425 | 429 | 500 | 502..=504 => Fault::Network,
             501.. => Fault::Peer,
-            // A redirect that is not followed, a page where no WebSocket is, a login that is missing.
+            // A redirect that is not followed, a page where no WebSocket is, a login that is
+            // missing.
             ..=499 => Fault::Caller,
         }
     }

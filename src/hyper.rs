@@ -49,7 +49,8 @@
 //! | a key, version or method that breaks a rule is accepted, or an error without an answer | each error becomes the answer that it earns, with `Response::from(&error)` |
 //! | a boxed stream, unless it is downcast by hand | plain TCP is taken out of its boxes: [`UpgradedStream::Tcp`] |
 //!
-//! What hyper has read ahead is received first. Header lines of one's own are added to the response.
+//! What hyper has read ahead is received first. Header lines of one's own are added to the
+//! response.
 //!
 //! RFC 6455, section 4.2; with the feature `http2` RFC 8441, where hyper's server was told to
 //! `enable_connect_protocol`.
@@ -139,8 +140,8 @@ impl Upgrader {
     ///
     /// # Errors
     ///
-    /// The rule that the request breaks, [`NotAnUpgrade`](HandshakeError::NotAnUpgrade) where it asks
-    /// for something else or hyper cannot upgrade it, and
+    /// The rule that the request breaks, [`NotAnUpgrade`](HandshakeError::NotAnUpgrade) where it
+    /// asks for something else or hyper cannot upgrade it, and
     /// [`OriginForbidden`](HandshakeError::OriginForbidden): each becomes its answer with
     /// `http::Response::from`.
     pub fn upgrade<B>(

@@ -76,9 +76,9 @@
 //! 4. One call finds at most one event and appends at most one reply.
 //! 5. On the first [`ProtocolError`] the Close frame that is owed is in the output, and the error
 //!    stays.
-//! 6. Messages that the peer sent before its Close are delivered, also while we are closing; nothing
-//!    is delivered after it. An adapter whose write fails, because the peer is gone, gives up what it
-//!    has not delivered by then.
+//! 6. Messages that the peer sent before its Close are delivered, also while we are closing;
+//!    nothing is delivered after it. An adapter whose write fails, because the peer is gone, gives
+//!    up what it has not delivered by then.
 //! 7. Text is UTF-8, and what is not fails at the first byte that shows it.
 //! 8. No public call panics, whatever the bytes and whatever the order of calls.
 //!
@@ -86,21 +86,21 @@
 //!
 //! [`Connection`], [`RecvBuffer`] and [`SendBuffer`] are 200, 232 and 96 bytes on a 64-bit target,
 //! and own no memory while nothing is under way: [`RecvBuffer::park`] takes the window back, and an
-//! idle buffer can be exchanged for any other ([`RecvBuffer::is_idle`]), so that all connections of an
-//! event loop share one. The async adapters do so: while one of their connections waits it has
+//! idle buffer can be exchanged for any other ([`RecvBuffer::is_idle`]), so that all connections of
+//! an event loop share one. The async adapters do so: while one of their connections waits it has
 //! neither.
 //!
 //! # Features
 //!
 //! - `blocking` (default): the adapter over `std::io` streams.
-//! - `os-rng` (default, and with every adapter): masking keys and nonces from the operating system's
-//!   entropy; without it a client says where its keys come from: [`MaskSource`].
+//! - `os-rng` (default, and with every adapter): masking keys and nonces from the operating
+//!   system's entropy; without it a client says where its keys come from: [`MaskSource`].
 //! - `simdutf8` (default): validation of text with the vectors of the machine.
 //! - `tokio`: the async adapter over tokio's streams.
 //! - `futures-io`: the async adapter over the streams of `futures-io`, with async-io's clock.
 //! - `futures`: `Stream` and `Sink` of messages, for both.
-//! - `deflate`: compression of messages, permessage-deflate of RFC 7692. It is used only where it is
-//!   asked for: `ClientRequest::deflate`, `Server::deflate`, `Acceptance::deflate`.
+//! - `deflate`: compression of messages, permessage-deflate of RFC 7692. It is used only where it
+//!   is asked for: `ClientRequest::deflate`, `Server::deflate`, `Acceptance::deflate`.
 //! - `rustls`: TLS with a configuration of your own, for `blocking`; `tokio-rustls`: likewise for
 //!   `tokio`.
 //! - `rustls-platform-verifier`, `rustls-webpki-roots`: whom a client trusts by default.

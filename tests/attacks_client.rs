@@ -382,7 +382,8 @@ fn every_opening_has_a_key_of_its_own() {
 
 #[test]
 fn every_frame_has_a_mask_of_its_own_and_no_connection_repeats_another() {
-    // A mask that stays the same lets a server write what it likes on the wire, and a proxy read it.
+    // A mask that stays the same lets a server write what it likes on the wire, and a proxy read
+    // it.
     const FRAMES: usize = 100;
     let mut keys = HashSet::new();
     let mut frames = 0;

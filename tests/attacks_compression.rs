@@ -31,14 +31,16 @@ use victim::{Failure, Outcome, Victim, in_tokio, switching, upgrade_and};
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// What a connection holds to read and inflate, beyond the message: windows, and the room of a step.
+/// What a connection holds to read and inflate, beyond the message: windows, and the room of a
+/// step.
 const INFLATING: usize = 200 * KIB;
 
 // -- Bombs ----------------------------------------------------------------------------------------
 
 #[test]
 fn a_bomb_fails_at_the_limit_of_the_inflated_message() {
-    // A limit on what is compressed, or on frames before they are inflated, lets each of these pass.
+    // A limit on what is compressed, or on frames before they are inflated, lets each of these
+    // pass.
     let bomb = deflated(&vec![b'a'; 8 * MIB]);
     assert!(bomb.len() < 64 * KIB);
     let victim = compressing(|config| config.max_message_len = 64 << 10);

@@ -109,8 +109,8 @@ fn one_who_is_slow_is_told_so_and_leaves() {
 
 const MESSAGES: usize = 60;
 
-/// Broadcasts to one who reads and one who does not before the end, and passes on what that one came
-/// to read and how far each message came.
+/// Broadcasts to one who reads and one who does not before the end, and passes on what that one
+/// came to read and how far each message came.
 fn with_slow_peer(policy: SlowPolicy, check: impl Fn(&[(Opcode, Vec<u8>)], &[Reach])) {
     with_seeds(20, |seed| {
         let mut world = Scheduler::new(seed);
@@ -417,7 +417,8 @@ fn of_a_batch_that_has_no_room_the_first_messages_arrive() {
         assert_eq!(room.is_empty(), is_dropped);
         // No more than the high water and a message.
         assert!((2000..2400).contains(&writer.buffered()));
-        // The reader, which is woken now that there is room again, writes the rest of what was queued.
+        // The reader, which is woken now that there is room again, writes the rest of what was
+        // queued.
         world.spawn("reader", receive_until_end(reader));
         let read = world.spawn("peer", async move {
             let mut frames = Vec::new();

@@ -1103,8 +1103,8 @@ fn answer_and_close(mut stream: TcpStream, answer: &str) {
     drain(&mut stream);
 }
 
-/// Reads a head, and answers with a beginning and then spaces, slowly, or with nothing at all, until
-/// nobody is there any more.
+/// Reads a head, and answers with a beginning and then spaces, slowly, or with nothing at all,
+/// until nobody is there any more.
 fn trickle_until_closed(mut stream: TcpStream, beginning: Option<&str>) {
     read_head(&mut stream);
     stream.set_read_timeout(Some(SHORT / 20)).unwrap();

@@ -325,7 +325,8 @@ fn a_message_that_ends_inside_a_block_fails_the_connection() {
         // Garbage that is taken for the length of a stored block, which the tail confirms.
         &[HELLO_FINAL, b"\xff"].concat(),
         &[HELLO, b"\xff"].concat(),
-        // A final block of which the end is missing; its last bits are zero, as those of the tail are.
+        // A final block of which the end is missing; its last bits are zero, as those of the tail
+        // are.
         b"\xf3\x48\xcd\xc9\xc9\x07",
         b"\xf3\x48\xcd\xc9",
         // Fixed Huffman codes, cut.

@@ -23,7 +23,8 @@ use allocator::measure;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// What a connection holds to read and inflate, beyond the message: windows, and the room of a step.
+/// What a connection holds to read and inflate, beyond the message: windows, and the room of a
+/// step.
 const INFLATING: usize = 200 * KIB;
 
 // ---- Bombs ----

@@ -229,7 +229,7 @@ mod adapters {
     }
 }
 
-// -- Rig: one value of every variant ---------------------------------------------------------------
+// -- Rig: one value of every variant --------------------------------------------------------------
 
 const UNCLEAN: &str = "over, unclean";
 const AS_IT_WAS: &str = "as it was";
@@ -388,7 +388,7 @@ fn answer(status: u16) -> Box<RefusedResponse> {
     }
 }
 
-// -- Rig: the table and the source -----------------------------------------------------------------
+// -- Rig: the table and the source ----------------------------------------------------------------
 
 /// What the code says of an error.
 struct Judgement {

@@ -271,8 +271,8 @@ fn gather(program: &mut Server, count: usize, people: &mut [&mut Person]) {
 const GATHERING: &str = "are you all here?";
 const GATHERED: &str = "you are all here";
 
-/// Has lines sent until one does not reach both of two, and the quick one hear each; returns how many
-/// were sent before.
+/// Has lines sent until one does not reach both of two, and the quick one hear each; returns how
+/// many were sent before.
 fn send_until_one_is_too_slow(program: &mut Server, quick: &mut Person, outcome: &str) -> usize {
     // Of several times what the network holds.
     for sent in 0..2000 {

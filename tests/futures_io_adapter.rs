@@ -1,8 +1,8 @@
 //! The adapter over the streams of `futures-io`: sockets of smol, pipes in memory, clocks.
 //!
 //! How a WebSocket is driven is tested with tokio's streams. Here it is what the two traits and the
-//! two clocks add: async-io's, which takes its time, and one of the test's own, which takes none, so
-//! that each deadline is met to the nanosecond.
+//! two clocks add: async-io's, which takes its time, and one of the test's own, which takes none,
+//! so that each deadline is met to the nanosecond.
 
 #![cfg(feature = "futures-io")]
 

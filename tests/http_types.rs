@@ -1,5 +1,5 @@
-//! Requests and responses of the `http` crate: what another server parsed is judged as what is parsed
-//! here, and what one side says the other hears.
+//! Requests and responses of the `http` crate: what another server parsed is judged as what is
+//! parsed here, and what one side says the other hears.
 //!
 //! RFC 6455, section 4.2; RFC 8441, sections 4 and 5.
 

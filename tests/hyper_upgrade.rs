@@ -1,8 +1,8 @@
 //! WebSockets behind hyper: what a server answers, and what becomes of the connection.
 //!
 //! Over sockets where the kind of the stream matters, over streams in memory with a paused clock
-//! where time does. The rules of the handshake have their own tests; here it is that they are asked,
-//! and that nothing is lost between hyper and the adapter.
+//! where time does. The rules of the handshake have their own tests; here it is that they are
+//! asked, and that nothing is lost between hyper and the adapter.
 
 #![cfg(feature = "hyper")]
 

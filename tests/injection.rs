@@ -524,7 +524,8 @@ fn assert_lines(written: &[u8], expected: &[&str], body: &[u8]) -> Result<(), Te
     Ok(())
 }
 
-/// Returns the first word of the first line, and the names of the others; `body` stands behind them.
+/// Returns the first word of the first line, and the names of the others; `body` stands behind
+/// them.
 fn names_of(written: &[u8], body: &[u8]) -> Result<Vec<String>, TestCaseError> {
     let head = written.strip_suffix(body);
     let head = head.and_then(|head| head.strip_suffix(b"\r\n\r\n"));

@@ -1,4 +1,5 @@
-//! Our clients against servers that are not ours: Python's `websockets` and aiohttp, and Node's `ws`.
+//! Our clients against servers that are not ours: Python's `websockets` and aiohttp, and Node's
+//! `ws`.
 //!
 //! The tests need those servers, which `tests/interop/run` installs and starts; it names them in
 //! `FRAMEWRIGHT_INTEROP_PEERS` and runs the tests that are ignored here. What each path of the

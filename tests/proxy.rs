@@ -1,5 +1,5 @@
-//! Tunnels through HTTP proxies: what is written to a proxy, which answers open a tunnel, and what is
-//! kept of one that refuses.
+//! Tunnels through HTTP proxies: what is written to a proxy, which answers open a tunnel, and what
+//! is kept of one that refuses.
 //!
 //! Answers are written by hand, and each is fed whole and in pieces: how bytes come may change
 //! nothing.
@@ -148,8 +148,8 @@ fn a_user_is_percent_decoded_and_sent_in_utf_8() {
 
 #[test]
 fn credentials_are_text_and_a_user_name_holds_no_colon() {
-    // RFC 7617, section 2: "a user-id containing a colon character is invalid", and "The user-id and
-    // password MUST NOT contain any control characters".
+    // RFC 7617, section 2: "a user-id containing a colon character is invalid", and "The user-id
+    // and password MUST NOT contain any control characters".
     for user_info in [
         "us%3Aer:password",
         "us%3aer",

@@ -397,8 +397,8 @@ mod tokio_adapter {
         }
     }
 
-    /// What client and server came to, whose messages are echoed, and how many bytes the server read
-    /// through `wire`.
+    /// What client and server came to, whose messages are echoed, and how many bytes the server
+    /// read through `wire`.
     async fn converse(wire: Wire) -> ((Result<End, Error>, Result<End, Error>), u64) {
         let (here, there) = stream_pair(wire, Wire::new());
         let control = there.control();

@@ -143,8 +143,8 @@ fn text_that_is_not_utf8_fails_the_connection() {
 
 #[test]
 fn one_byte_that_is_no_text_is_found_wherever_it_stands_among_ascii() {
-    // Whoever unmasks sees whether it is ASCII, in words and vectors whose ends overlap; the rest of a
-    // frame is judged by another part than its beginning where it comes in two reads.
+    // Whoever unmasks sees whether it is ASCII, in words and vectors whose ends overlap; the rest
+    // of a frame is judged by another part than its beginning where it comes in two reads.
     let config = Config::default();
     for role in ROLES {
         for len in (1..=140).chain([255, 256, 257, 600]) {

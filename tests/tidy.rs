@@ -210,6 +210,27 @@ fn every_file_begins_with_what_it_is() {
 }
 
 #[test]
+fn comments_wrap_at_100() {
+    let mut faults = Faults::default();
+    let root = root();
+    for directory in ["src", "tests", "examples", "benches"] {
+        for file in rust_files(&root.join(directory)) {
+            for (index, line) in file.text.lines().enumerate() {
+                let Some((_, comment)) = line.trim_start().split_once(' ') else {
+                    continue;
+                };
+                // A table is as wide as it is, and a link cannot be broken.
+                let can_wrap = !comment.starts_with('|') && comment.contains(' ');
+                if line.trim_start().starts_with("//") && can_wrap && line.chars().count() > 100 {
+                    faults.add(&file, index + 1, "is longer than 100 characters");
+                }
+            }
+        }
+    }
+    faults.assert_none();
+}
+
+#[test]
 fn nothing_is_left_to_do_and_nothing_is_printed() {
     let mut faults = Faults::default();
     for file in source_files() {

@@ -1,8 +1,8 @@
 //! What a connection of the tokio adapter holds while it is idle, and what its futures are.
 //!
 //! An allocator that counts what each thread holds stands under these tests; sockets are polled by
-//! hand over streams that allocate nothing, so that what is counted is the adapter's. Buffers belong
-//! to the thread: a first connection fills its pool, and others are measured.
+//! hand over streams that allocate nothing, so that what is counted is the adapter's. Buffers
+//! belong to the thread: a first connection fills its pool, and others are measured.
 
 #![cfg(feature = "tokio")]
 
@@ -221,8 +221,8 @@ fn the_buffers_that_a_thread_keeps_are_bounded() {
             assert!(busy.held > 64_000 * isize::try_from(count).unwrap());
             let before = held;
             held += busy.held + rest.held;
-            // 16 windows of up to 64 KiB and outputs of 128 KiB, however many have been in use, and what
-            // owns them.
+            // 16 windows of up to 64 KiB and outputs of 128 KiB, however many have been in use, and
+            // what owns them.
             assert!(held <= (3 << 20) + 16 * 512, "{count}: {held}");
             assert!(
                 count == 50 || held <= before + (1 << 20),

@@ -1,7 +1,7 @@
 //! WebSockets over TLS with tokio's adapter, in both roles, with certificates that are made here.
 //!
-//! Who is trusted and who is refused, what ALPN agrees on, much in both directions at once, ends that
-//! were not said, and handshakes that stall. Every scenario also shows that no process-wide
+//! Who is trusted and who is refused, what ALPN agrees on, much in both directions at once, ends
+//! that were not said, and handshakes that stall. Every scenario also shows that no process-wide
 //! cryptography was installed.
 //!
 //! Timeouts that are to pass are short and bounds are generous, so that a busy machine decides

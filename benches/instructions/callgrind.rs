@@ -1,7 +1,7 @@
 //! Counting: this program runs a row once more, under callgrind.
 //!
-//! It does so twice, for two numbers of batches: what the longer run takes more has neither set-up nor
-//! warm-up in it.
+//! It does so twice, for two numbers of batches: what the longer run takes more has neither set-up
+//! nor warm-up in it.
 
 use std::env;
 use std::process::Command;

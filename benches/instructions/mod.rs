@@ -6,12 +6,12 @@
 //! cargo bench --bench 'count_*' -- --update        # count, and write the budgets anew
 //! ```
 //!
-//! The rows are those of the other benches, under the same ids. Unlike time, instructions repeat, so
-//! that a busy machine can judge them. The budgets are in `budgets.txt`; `benches/README.md` says how
-//! they are kept.
+//! The rows are those of the other benches, under the same ids. Unlike time, instructions repeat,
+//! so that a busy machine can judge them. The budgets are in `budgets.txt`; `benches/README.md`
+//! says how they are kept.
 //!
-//! What else a program calls decides what the compiler inlines. So each topic is a program of its own,
-//! in which a row for another topic moves no count.
+//! What else a program calls decides what the compiler inlines. So each topic is a program of its
+//! own, in which a row for another topic moves no count.
 
 mod budgets;
 mod callgrind;

@@ -1,7 +1,7 @@
 //! Compiles the server on uWebSockets, if the feature of that name asks for it.
 //!
-//! Its sources come with a crate of bindings, which is never built: the bindings would ask for libclang,
-//! and a server of C++ needs none.
+//! Its sources come with a crate of bindings, which is never built: the bindings would ask for
+//! libclang, and a server of C++ needs none.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

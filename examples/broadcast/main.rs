@@ -7,8 +7,8 @@
 //! It prints `open http://127.0.0.1:9013/`; open it in as many windows as you like, and type a line
 //! where the server runs: all of them show it, and the server prints how far it came. The line is
 //! encoded once, whoever is there, and nobody is waited for. A window that reads too slowly to have
-//! room for it is sent away with Close 1013 and comes back; with `--slow skip` it stays and misses the
-//! line. Ctrl-C sends every client a Close with code 1001 and ends the program.
+//! room for it is sent away with Close 1013 and comes back; with `--slow skip` it stays and misses
+//! the line. Ctrl-C sends every client a Close with code 1001 and ends the program.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -86,7 +86,8 @@ fn send_lines(group: &Broadcast<TcpStream>) {
     }
 }
 
-/// Keeps a client in the group for as long as it is there. It is the reader that writes what is queued.
+/// Keeps a client in the group for as long as it is there. It is the reader that writes what is
+/// queued.
 async fn receive(client: Client, group: Broadcast<TcpStream>) -> Result<(), Error> {
     let Client { mut reader, writer } = client;
     let _membership = group.join(writer);

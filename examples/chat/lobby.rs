@@ -1,7 +1,7 @@
 //! Who is here, in which rooms, and who hears what.
 //!
-//! One lock is over all of it, and is held for no longer than it takes to queue: nothing waits under it,
-//! and everybody in a room sees the same order. What a client may ask for is in `wire`.
+//! One lock is over all of it, and is held for no longer than it takes to queue: nothing waits
+//! under it, and everybody in a room sees the same order. What a client may ask for is in `wire`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -248,8 +248,8 @@ impl State {
         }
     }
 
-    /// Notes that somebody is in a room no longer, and tells the others. A room that is empty goes, with
-    /// what was said in it; the first stays.
+    /// Notes that somebody is in a room no longer, and tells the others. A room that is empty goes,
+    /// with what was said in it; the first stays.
     fn take_out(&mut self, person: &str, name: &str, room: &str) {
         if let Some(left) = self.rooms.get_mut(room) {
             left.people.remove(person);

@@ -4,13 +4,13 @@
 //! cargo run --example chat --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9014/`; open it in two windows and give each a name. Both are in the
-//! room `lobby`, and may join others. Stop the server and start it again: the pages come back by
-//! themselves, into the rooms that they were in. Ctrl-C sends every client a Close with code 1001 and
-//! ends the program.
+//! It prints `open http://127.0.0.1:9014/`; open it in two windows and give each a name. Both are
+//! in the room `lobby`, and may join others. Stop the server and start it again: the pages come
+//! back by themselves, into the rooms that they were in. Ctrl-C sends every client a Close with
+//! code 1001 and ends the program.
 //!
-//! A client speaks first: `{"hello":{"name":"Ada","key":"…"}}`. What may follow is in `wire.rs`; who
-//! hears of it is in `lobby.rs`.
+//! A client speaks first: `{"hello":{"name":"Ada","key":"…"}}`. What may follow is in `wire.rs`;
+//! who hears of it is in `lobby.rs`.
 
 mod lobby;
 #[path = "../support/mod.rs"]

@@ -103,8 +103,8 @@ impl Said {
     }
 }
 
-/// Returns a name of a person or a room as it is compared, if it may be one: letters, digits, `-` and
-/// `_`, so that none looks like another by a space or a sign that cannot be seen.
+/// Returns a name of a person or a room as it is compared, if it may be one: letters, digits, `-`
+/// and `_`, so that none looks like another by a space or a sign that cannot be seen.
 pub(crate) fn folded(name: &str) -> Option<String> {
     let may_be_in_names = |char: char| char.is_alphanumeric() || char == '-' || char == '_';
     let fits = (1..=MAX_NAME).contains(&name.chars().count());

@@ -4,10 +4,10 @@
 //! cargo run --example clock --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9011/`; the page there asks for a number of seconds and shows how
-//! many are left. Two windows count on their own. The button that freezes a window makes it a slow
-//! client: it misses ticks, says how many, and is never behind. Ctrl-C sends every client a Close
-//! with code 1001 and ends the program.
+//! It prints `open http://127.0.0.1:9011/`; the page there asks for a number of seconds and shows
+//! how many are left. Two windows count on their own. The button that freezes a window makes it a
+//! slow client: it misses ticks, says how many, and is never behind. Ctrl-C sends every client a
+//! Close with code 1001 and ends the program.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -71,8 +71,8 @@ async fn count_down(client: Client) -> Result<(), Error> {
     let mut ticks = interval(SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut skipped = 0;
-    // One tick at most is on its way: a client that is slow misses some, and nothing is queued for it,
-    // neither here nor in the network.
+    // One tick at most is on its way: a client that is slow misses some, and nothing is queued for
+    // it, neither here nor in the network.
     let mut is_seen = true;
     loop {
         tokio::select! {

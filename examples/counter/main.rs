@@ -4,9 +4,9 @@
 //! cargo run --example counter --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9012/`; open it in two windows. Each shows that there are two, and
-//! what one of them adds both see. Ctrl-C sends every client a Close with code 1001 and ends the
-//! program.
+//! It prints `open http://127.0.0.1:9012/`; open it in two windows. Each shows that there are two,
+//! and what one of them adds both see. Ctrl-C sends every client a Close with code 1001 and ends
+//! the program.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -44,8 +44,8 @@ struct Count {
     users: u32,
 }
 
-/// It keeps the newest count only: a client that is slow misses some in between, and nothing is queued
-/// for it.
+/// It keeps the newest count only: a client that is slow misses some in between, and nothing is
+/// queued for it.
 type Counter = watch::Sender<Count>;
 
 #[tokio::main]

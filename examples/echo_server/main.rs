@@ -6,10 +6,10 @@
 //!
 //! It prints `listening on ws://127.0.0.1:9001` once it accepts connections; any WebSocket client
 //! can talk to it, also from a web page of any origin. With `--features deflate` there is the flag
-//! `--deflate`, which compresses messages for clients that offer it. With `--features tokio`
-//! there is `--adapter tokio`, and with `--features tokio-rustls,ring` there are `--tls-cert FILE
-//! --tls-key FILE`, both PEM, and it prints `wss://`. Ctrl-C sends every client a Close with code 1001
-//! and ends the program.
+//! `--deflate`, which compresses messages for clients that offer it. With `--features tokio` there
+//! is `--adapter tokio`, and with `--features tokio-rustls,ring` there are `--tls-cert FILE
+//! --tls-key FILE`, both PEM, and it prints `wss://`. Ctrl-C sends every client a Close with code
+//! 1001 and ends the program.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;

@@ -5,10 +5,10 @@
 //! cargo run --example hello --features tokio -- client --name Ada
 //! ```
 //!
-//! The server prints `listening on ws://127.0.0.1:9010`. The client, in another terminal, says its name
-//! and prints `Hello Ada!` and how the connection ended. With `--tokio` before `server` or `client`
-//! either is the one of `tokio_server.rs` or `tokio_client.rs` instead of `blocking_server.rs` or
-//! `blocking_client.rs`; each of these files stands on its own.
+//! The server prints `listening on ws://127.0.0.1:9010`. The client, in another terminal, says its
+//! name and prints `Hello Ada!` and how the connection ended. With `--tokio` before `server` or
+//! `client` either is the one of `tokio_server.rs` or `tokio_client.rs` instead of
+//! `blocking_server.rs` or `blocking_client.rs`; each of these files stands on its own.
 
 mod blocking_client;
 mod blocking_server;

@@ -4,15 +4,15 @@
 //! cargo run --example live_text --features tokio
 //! ```
 //!
-//! It prints `open http://127.0.0.1:9015/`; open it in two windows and type in both. Each shows what
-//! the other does, also where both type at once, and keeps its cursor. What is typed while there is no
-//! connection is merged when it is back. Ctrl-C sends every client a Close with code 1001 and ends the
-//! program.
+//! It prints `open http://127.0.0.1:9015/`; open it in two windows and type in both. Each shows
+//! what the other does, also where both type at once, and keeps its cursor. What is typed while
+//! there is no connection is merged when it is back. Ctrl-C sends every client a Close with code
+//! 1001 and ends the program.
 //!
-//! An edit is the whole text and the version that it was made of, and counts only if that is still the
-//! newest. Who was too late has been sent a newer text by then, merges, and tries again: that is done
-//! by `page.js`, so that what two people write at once is all there. A long document would take splices
-//! instead.
+//! An edit is the whole text and the version that it was made of, and counts only if that is still
+//! the newest. Who was too late has been sent a newer text by then, merges, and tries again: that
+//! is done by `page.js`, so that what two people write at once is all there. A long document would
+//! take splices instead.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -55,8 +55,8 @@ enum Command {
 struct Update<'a> {
     version: u64,
     text: &'a str,
-    /// The version that the client's own latest edit became, if that is not long ago. So it knows, also
-    /// after a reconnect, whether its edit counted.
+    /// The version that the client's own latest edit became, if that is not long ago. So it knows,
+    /// also after a reconnect, whether its edit counted.
     yours: Option<u64>,
 }
 
@@ -68,8 +68,8 @@ struct Document {
     authors: VecDeque<u64>,
 }
 
-/// It keeps the newest document only: a client that is slow misses versions in between, and nothing is
-/// queued for it.
+/// It keeps the newest document only: a client that is slow misses versions in between, and nothing
+/// is queued for it.
 type Shared = watch::Sender<Document>;
 
 #[tokio::main]
@@ -178,7 +178,8 @@ impl Document {
     }
 }
 
-/// In bytes: the page allows 3,000 characters, of at most three each, and JSON may take six for one.
+/// In bytes: the page allows 3,000 characters, of at most three each, and JSON may take six for
+/// one.
 const MAX_TEXT: usize = 10_000;
 /// How many versions back an author is remembered.
 const MAX_AUTHORS: usize = 1000;

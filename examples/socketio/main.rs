@@ -10,7 +10,8 @@
 //! and shows how long acknowledgements take; without the client it says how to get it. In Node:
 //!
 //! ```text
-//! const socket = require("socket.io-client")("http://127.0.0.1:9023", { transports: ["websocket"] });
+//! const { io } = require("socket.io-client");
+//! const socket = io("http://127.0.0.1:9023", { transports: ["websocket"] });
 //! socket.on("said", console.log);
 //! console.log(await socket.emitWithAck("join", "red"));    // { room: 'red', members: 1 }
 //! ```

@@ -1,7 +1,7 @@
 //! What the examples with a page share: one port for the page and its WebSocket, and Ctrl-C.
 //!
-//! A request for `/ws` becomes a connection, which the example serves; any other is for a file. What
-//! is said on a connection it does not know.
+//! A request for `/ws` becomes a connection, which the example serves; any other is for a file.
+//! What is said on a connection it does not know.
 
 use std::future::Future;
 use std::io;
@@ -32,8 +32,8 @@ pub(crate) struct Client {
 
 /// Serves the page, and each connection in a task of its own, until Ctrl-C.
 ///
-/// Then every client gets a Close with 1001: its reader returns `None` once the client has answered,
-/// and `session` ends.
+/// Then every client gets a Close with 1001: its reader returns `None` once the client has
+/// answered, and `session` ends.
 pub(crate) async fn serve<S, F>(
     listen: SocketAddr,
     page: Page,

@@ -1,7 +1,8 @@
 //! Chunk invariance: how bytes are split shows nowhere.
 //!
-//! Runs the same bytes through three equal ends: at once, byte by byte, and split at random while the
-//! window changes hands (park and lend). With limits, role and compression at random, asserts that
+//! Runs the same bytes through three equal ends: at once, byte by byte, and split at random while
+//! the window changes hands (park and lend). With limits, role and compression at random, asserts
+//! that
 //! - events, error, output and end are the same (invariant 2 of the design); where chunks are
 //!   delivered, those of a message are joined, and before an error only as many of them as came;
 //! - every call keeps the invariants of `endpoint`.

@@ -1,19 +1,20 @@
 //! The library against tungstenite.
 //!
-//! The same bytes are received by both, in either role and with the same limits; and what either sends
-//! the other receives. Asserts that both deliver the same messages, Pings, Pongs and Close, answer them
-//! alike, and refuse the same frame. They differ, on purpose, in this:
-//! - 5.2: "in all cases, the minimal number of bytes MUST be used to encode the length". tungstenite
-//!   takes any form, that of a short control frame (5.5) included, and goes on where we stop.
-//! - 7.4.1 and 7.4.2: a Close with a code that may not be on the wire is for us a broken rule; tungstenite
-//!   delivers and answers it as one with 1002. Of the codes, 1014 is in the registry of section 11.7, and
-//!   not in tungstenite's list.
-//! - 7.1.7: "the endpoint SHOULD send a Close frame with an appropriate status code" where it fails the
-//!   connection. We do, tungstenite sends nothing.
-//! - 5.5.1: "the endpoint typically echos the status code it received". We echo it alone, tungstenite
-//!   the reason as well.
-//! - 8.1 and 10.4: we refuse a frame as soon as it shows that it breaks a rule, tungstenite once it is
-//!   whole. Hence it gets zeros to the end of such a frame.
+//! The same bytes are received by both, in either role and with the same limits; and what either
+//! sends the other receives. Asserts that both deliver the same messages, Pings, Pongs and Close,
+//! answer them alike, and refuse the same frame. They differ, on purpose, in this:
+//! - 5.2: "in all cases, the minimal number of bytes MUST be used to encode the length".
+//!   tungstenite takes any form, that of a short control frame (5.5) included, and goes on where we
+//!   stop.
+//! - 7.4.1 and 7.4.2: a Close with a code that may not be on the wire is for us a broken rule;
+//!   tungstenite delivers and answers it as one with 1002. Of the codes, 1014 is in the registry of
+//!   section 11.7, and not in tungstenite's list.
+//! - 7.1.7: "the endpoint SHOULD send a Close frame with an appropriate status code" where it fails
+//!   the connection. We do, tungstenite sends nothing.
+//! - 5.5.1: "the endpoint typically echos the status code it received". We echo it alone,
+//!   tungstenite the reason as well.
+//! - 8.1 and 10.4: we refuse a frame as soon as it shows that it breaks a rule, tungstenite once it
+//!   is whole. Hence it gets zeros to the end of such a frame.
 
 #![no_main]
 

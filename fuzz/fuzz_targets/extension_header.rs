@@ -1,12 +1,13 @@
 //! Sec-WebSocket-Extensions, offered and answered.
 //!
 //! Asserts, of any lines and any configuration:
-//! - a server parses what section 9.1's grammar, read naively, allows, into the same offers, and nothing
-//!   else; written out again, they parse to the same;
-//! - it answers the first offer of permessage-deflate that it can meet, or none, with an answer that RFC
-//!   7692, section 7.1, allows to that offer, and that is as strict as its configuration;
+//! - a server parses what section 9.1's grammar, read naively, allows, into the same offers, and
+//!   nothing else; written out again, they parse to the same;
+//! - it answers the first offer of permessage-deflate that it can meet, or none, with an answer
+//!   that RFC 7692, section 7.1, allows to that offer, and that is as strict as its configuration;
 //! - a client takes an answer if and only if section 7.1 allows it to its offer;
-//! - what our server answers to our client's offer, our client takes, whatever the two are configured to.
+//! - what our server answers to our client's offer, our client takes, whatever the two are
+//!   configured to.
 
 #![no_main]
 
@@ -122,7 +123,8 @@ fn accepts(config: &DeflateConfig, lines: &[&[u8]]) {
     let head = Head::parse(&output).expect("an answer is HTTP");
     let answers = head.values("sec-websocket-extensions");
     let answers = parse_extensions(&answers).expect("an answer keeps to the grammar");
-    // 7.1.2.1: a window of 8 bits is what no zlib compresses with, so that such an offer is declined.
+    // 7.1.2.1: a window of 8 bits is what no zlib compresses with, so that such an offer is
+    // declined.
     let mut acceptable = offers.iter().filter_map(deflate_of);
     let acceptable = acceptable.find(|offer| offer.server_max_window_bits != Some(8));
     assert_eq!(connection.is_compressing(), acceptable.is_some());
@@ -203,7 +205,8 @@ fn receive(extensions: &[&[u8]]) -> Result<Option<Request>, HandshakeError> {
     ServerHandshake::new(config()).receive(&mut RecvBuffer::from(&request[..]))
 }
 
-/// Gives a client the rest of an answer to its offer, and returns the offer and whether it compresses.
+/// Gives a client the rest of an answer to its offer, and returns the offer and whether it
+/// compresses.
 fn ask(
     deflate: &DeflateConfig,
     answer: impl FnOnce(&[u8]) -> Vec<u8>,

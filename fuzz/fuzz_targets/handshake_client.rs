@@ -1,11 +1,13 @@
 //! The client's side of the opening handshake.
 //!
 //! Asserts, of any request that may be made and any answer in any split:
-//! - whatever the application passes as URI, subprotocol, header name and value, the request has exactly
-//!   the lines that were asked for, and no CR, LF, NUL or space of it stands where it would say more;
-//! - what comes of an answer is the same however it is split, and what stands behind the head is left;
-//! - it is accepted if and only if section 4.1, judged naively over the raw head, allows it, but for
-//!   extensions, which are the target `extension_header`'s;
+//! - whatever the application passes as URI, subprotocol, header name and value, the request has
+//!   exactly the lines that were asked for, and no CR, LF, NUL or space of it stands where it would
+//!   say more;
+//! - what comes of an answer is the same however it is split, and what stands behind the head is
+//!   left;
+//! - it is accepted if and only if section 4.1, judged naively over the raw head, allows it, but
+//!   for extensions, which are the target `extension_header`'s;
 //! - a refusal holds the status that came and no more of the body than is kept;
 //! - an error stays, and is never one that a server would answer.
 

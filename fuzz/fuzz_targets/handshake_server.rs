@@ -2,13 +2,13 @@
 //!
 //! Asserts, of any request in any split, with limits at random:
 //! - what comes of it is the same however it is split, and what stands behind the head is left;
-//! - it is accepted only if section 4.2.1, judged naively over the raw head, allows it, and a head that
-//!   is legal and within the limits is accepted;
-//! - the answer is HTTP: a 101 with the accept key as tungstenite computes it, a subprotocol that was
-//!   offered and no line that the application did not add; or the documented status with
+//! - it is accepted only if section 4.2.1, judged naively over the raw head, allows it, and a head
+//!   that is legal and within the limits is accepted;
+//! - the answer is HTTP: a 101 with the accept key as tungstenite computes it, a subprotocol that
+//!   was offered and no line that the application did not add; or the documented status with
 //!   `Connection: close`, and `Content-Length` as long as the body is;
-//! - whatever the application passes as subprotocol, header name, value or body, no CR, LF or NUL of it
-//!   stands in a head; an error writes nothing;
+//! - whatever the application passes as subprotocol, header name, value or body, no CR, LF or NUL
+//!   of it stands in a head; an error writes nothing;
 //! - an error stays.
 
 #![no_main]

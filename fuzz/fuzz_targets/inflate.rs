@@ -1,15 +1,16 @@
 //! Compressed messages, inflated and deflated.
 //!
-//! Asserts, of messages that are DEFLATE, damaged DEFLATE or noise, in any fragments and any split, with
-//! a limit at random:
-//! - what is delivered, and which error ends it, is what `inflate` says, by the letter of RFC 1951 and of
-//!   section 7.2.2 of RFC 7692: a message that does not end at the end of a block with its tail is
-//!   refused, one that is too long is delivered not even in part, and text is judged up to its limit;
+//! Asserts, of messages that are DEFLATE, damaged DEFLATE or noise, in any fragments and any split,
+//! with a limit at random:
+//! - what is delivered, and which error ends it, is what `inflate` says, by the letter of RFC 1951
+//!   and of section 7.2.2 of RFC 7692: a message that does not end at the end of a block with its
+//!   tail is refused, one that is too long is delivered not even in part, and text is judged up to
+//!   its limit;
 //! - how bytes are split shows nowhere;
 //! - memory follows the bytes received and the limit.
 //!
-//! And of messages that are sent, with context takeover or without, prepared, fragmented and whole: they
-//! inflate to what they were by the same letter, and Auto never makes them longer.
+//! And of messages that are sent, with context takeover or without, prepared, fragmented and whole:
+//! they inflate to what they were by the same letter, and Auto never makes them longer.
 
 #![no_main]
 

@@ -6,8 +6,8 @@
 //! - a payload masked in two pieces is the payload masked at once;
 //! - masking twice is nothing.
 //!
-//! It runs the kernel that the machine has; the unit tests of the crate compare the kernels with each
-//! other.
+//! It runs the kernel that the machine has; the unit tests of the crate compare the kernels with
+//! each other.
 
 #![no_main]
 

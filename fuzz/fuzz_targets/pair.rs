@@ -1,16 +1,18 @@
 //! A client and a server in memory, and a script of what they and the network do.
 //!
-//! They send messages whole, fragmented, shared and prepared, Pings, Pongs and Closes, with compression
-//! or without; the network carries what they wrote in any pieces; time passes; and the network may end,
-//! tear what is on its way, or change a byte. Asserts that
-//! - what is received is what was sent, once and in order: messages, Pings, unasked-for Pongs and Closes;
-//!   of the Pongs that answer Pings some may be replaced by later ones, the last is not;
-//! - what may not be sent is refused for the reason that the documentation says, and appends nothing;
-//! - once everything was carried, everything was received, or the end that did not receive it says why: a
-//!   limit or a deadline;
+//! They send messages whole, fragmented, shared and prepared, Pings, Pongs and Closes, with
+//! compression or without; the network carries what they wrote in any pieces; time passes; and the
+//! network may end, tear what is on its way, or change a byte. Asserts that
+//! - what is received is what was sent, once and in order: messages, Pings, unasked-for Pongs and
+//!   Closes; of the Pongs that answer Pings some may be replaced by later ones, the last is not;
+//! - what may not be sent is refused for the reason that the documentation says, and appends
+//!   nothing;
+//! - once everything was carried, everything was received, or the end that did not receive it says
+//!   why: a limit or a deadline;
 //! - a deadline that has passed is acted upon, and no other is due at once;
 //! - one Close closes both, with the same frames as seen from either;
-//! - whatever the network does to the bytes, both ends come to an end, and nothing is sent after it.
+//! - whatever the network does to the bytes, both ends come to an end, and nothing is sent after
+//!   it.
 
 #![no_main]
 
@@ -122,7 +124,8 @@ impl Pair {
         while own.advance(peer, self.is_faulty) {}
     }
 
-    /// The transport ends: one end sees it fail, the other its end behind a part of what was on its way.
+    /// The transport ends: one end sees it fail, the other its end behind a part of what was on its
+    /// way.
     fn tear(&mut self, own: usize, other: usize, len: u8) {
         self.carry(own, other, usize::from(len));
         self.carry(other, own, usize::from(len >> 4));

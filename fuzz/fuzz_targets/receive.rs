@@ -1,11 +1,11 @@
 //! Receiving, in both roles, with limits and compression at random.
 //!
 //! Asserts, of any bytes in any split:
-//! - nothing panics, one call finds at most one event and appends at most one reply, an error stays,
-//!   the Close that is owed is in the output with the code that the error earns, nothing is delivered
-//!   after a Close, text is UTF-8, and messages keep to their limit (all in `endpoint`);
-//! - without compression, what is delivered and which error ends it is what `model` says, by the letter
-//!   of sections 5 to 7;
+//! - nothing panics, one call finds at most one event and appends at most one reply, an error
+//!   stays, the Close that is owed is in the output with the code that the error earns, nothing is
+//!   delivered after a Close, text is UTF-8, and messages keep to their limit (all in `endpoint`);
+//! - without compression, what is delivered and which error ends it is what `model` says, by the
+//!   letter of sections 5 to 7;
 //! - also when we begin to close before the bytes, or between them; then nothing of ours but Pongs
 //!   follows our Close;
 //! - memory follows the bytes received and the limits, and never a length that a header claims;
@@ -138,8 +138,8 @@ fn bound(config: &Config, deflates: bool, received: usize) -> usize {
     if !deflates {
         return plain;
     }
-    // A context, a step, and what DEFLATE makes of what came, a thousand times as much at most, within
-    // the limit; twice, because growing copies.
+    // A context, a step, and what DEFLATE makes of what came, a thousand times as much at most,
+    // within the limit; twice, because growing copies.
     let limit = usize::try_from(config.max_message_len).unwrap_or(usize::MAX);
     let inflated = (received * 1032).min(limit);
     plain + (256 << 10) + 3 * inflated

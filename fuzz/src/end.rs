@@ -36,8 +36,8 @@ pub struct End {
     fragments: Option<(MessageKind, Vec<u8>)>,
     /// What was received of a message in chunks.
     chunks: Vec<u8>,
-    /// How many Pings were made up, the last that was sent and whose Pong must come, and the last that
-    /// was answered.
+    /// How many Pings were made up, the last that was sent and whose Pong must come, and the last
+    /// that was answered.
     pings: u32,
     pub last_ping: Option<u32>,
     pub last_pong: Option<u32>,

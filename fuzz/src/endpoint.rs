@@ -122,8 +122,8 @@ impl Endpoint {
                     Event::Close(frame) => {
                         self.close_received = true;
                         assert_eq!(self.connection.state(), State::Closed);
-                        // 5.5.1: "If an endpoint receives a Close frame and did not previously send a
-                        // Close frame, the endpoint MUST send a Close frame in response."
+                        // 5.5.1: "If an endpoint receives a Close frame and did not previously send
+                        // a Close frame, the endpoint MUST send a Close frame in response."
                         assert_eq!(reply.is_some(), was == State::Open);
                         if let Some(reply) = reply {
                             assert_eq!(reply.opcode(), CLOSE);

@@ -1,7 +1,7 @@
 //! The rules of the opening handshake once more, naively.
 //!
-//! Heads are split at their line ends and judged item by item, from the words of RFC 6455, section 4,
-//! RFC 9112 and RFC 7692. Where more than one answer is right, the verdict says so.
+//! Heads are split at their line ends and judged item by item, from the words of RFC 6455, section
+//! 4, RFC 9112 and RFC 7692. Where more than one answer is right, the verdict says so.
 
 /// Whether something must be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,8 +170,8 @@ pub fn judge_switch(head: &[u8], accept: &[u8], subprotocols: &[&str]) -> bool {
 /// An extension: its name, and its parameters with or without values.
 pub type Extension = (String, Vec<(String, Option<String>)>);
 
-/// Parses the lines of Sec-WebSocket-Extensions by section 9.1: no character that is special may stand
-/// in a value, quoted or not, so that they can be split at those.
+/// Parses the lines of Sec-WebSocket-Extensions by section 9.1: no character that is special may
+/// stand in a value, quoted or not, so that they can be split at those.
 pub fn parse_extensions(lines: &[&[u8]]) -> Option<Vec<Extension>> {
     let mut extensions = Vec::new();
     for line in lines {

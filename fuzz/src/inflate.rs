@@ -1,7 +1,7 @@
 //! DEFLATE by the letter of RFC 1951, and messages of it by that of RFC 7692.
 //!
-//! Bit by bit and without tables: canonical codes are read as section 3.2.2 of RFC 1951 defines them. It
-//! keeps everything that it ever inflated, so that there is no window to get wrong.
+//! Bit by bit and without tables: canonical codes are read as section 3.2.2 of RFC 1951 defines
+//! them. It keeps everything that it ever inflated, so that there is no window to get wrong.
 
 use std::sync::OnceLock;
 
@@ -44,8 +44,8 @@ enum Stop {
     Invalid,
 }
 
-/// Section 7.2.2 of RFC 7692: the tail is put back, and the message must end with it, or with a stream
-/// (7.2.3.4).
+/// Section 7.2.2 of RFC 7692: the tail is put back, and the message must end with it, or with a
+/// stream (7.2.3.4).
 fn inflate(payload: &[u8], limit: usize, output: &mut Vec<u8>) -> Result<(), Stop> {
     let mut bits = Bits {
         payload,
@@ -163,8 +163,8 @@ fn dynamic(bits: &mut Bits<'_>) -> Result<(Code, Code), Stop> {
     let (literals, distances) = (&lens[..literals], &lens[literals..literals + distances]);
     let has_end = literals[256] != 0;
     let (literals, distances) = (Code::new(literals), Code::new(distances));
-    // "If only one distance code is used, it is encoded using one bit", and what is incomplete else is
-    // refused by zlib, as is what is too much.
+    // "If only one distance code is used, it is encoded using one bit", and what is incomplete else
+    // is refused by zlib, as is what is too much.
     if has_end && literals.is_sound() && distances.is_sound() {
         Ok((literals, distances))
     } else {

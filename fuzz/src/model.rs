@@ -1,7 +1,7 @@
 //! What is to be received, by the letter of sections 5 to 7, without extensions.
 //!
-//! All bytes at once and messages whole: no buffers, no states but a kind and a vector. Headers are the
-//! library's, which the target `frame_header` compares with the RFC.
+//! All bytes at once and messages whole: no buffers, no states but a kind and a vector. Headers are
+//! the library's, which the target `frame_header` compares with the RFC.
 
 use framewright::frame::{CloseCode, FrameHeader, Opcode, mask};
 use framewright::{Config, MessageKind, ProtocolError, Role};

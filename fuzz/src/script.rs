@@ -1,7 +1,7 @@
 //! What the fuzzer makes up, read as choices.
 //!
-//! Choices are single bytes from the front, so that the fuzzer finds out what each one does; past the
-//! end every choice is zero. What is left may be taken as it is.
+//! Choices are single bytes from the front, so that the fuzzer finds out what each one does; past
+//! the end every choice is zero. What is left may be taken as it is.
 
 use arbitrary::Unstructured;
 
@@ -133,8 +133,8 @@ impl Splits {
         next: 0,
     };
 
-    /// Takes the next chunk from the front of `bytes`, which is not empty, and says whether the buffer
-    /// changes hands behind it.
+    /// Takes the next chunk from the front of `bytes`, which is not empty, and says whether the
+    /// buffer changes hands behind it.
     pub fn take<'a>(&mut self, bytes: &mut &'a [u8]) -> (&'a [u8], bool) {
         let len = match self.lens[self.next % 4] {
             0 => usize::MAX,

@@ -25,9 +25,9 @@ pub enum Error {
     /// The transport failed.
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) says that a non-blocking stream, or one with
-    /// timeouts of the caller's, has nothing now, or takes nothing now, and nothing is lost: receive
-    /// again, or `flush` again. A message whose `send` says so is queued. The handshakes, and the
-    /// writes of a blocking `Writer`, are for streams that block.
+    /// timeouts of the caller's, has nothing now, or takes nothing now, and nothing is lost:
+    /// receive again, or `flush` again. A message whose `send` says so is queued. The handshakes,
+    /// and the writes of a blocking `Writer`, are for streams that block.
     #[error(transparent)]
     Io(io::Error),
     /// No byte left within [`Config::write_timeout`](crate::Config::write_timeout).
@@ -63,9 +63,9 @@ impl Error {
     /// Returns whose fault it is.
     ///
     /// An I/O error is the network's, but for kinds that say otherwise: `InvalidInput`,
-    /// `PermissionDenied` and `Unsupported` are the caller's, `InvalidData` is the peer's. What breaks
-    /// the rules of TLS, such as a certificate that does not hold, is the peer's; a configuration that
-    /// cannot be used is the caller's.
+    /// `PermissionDenied` and `Unsupported` are the caller's, `InvalidData` is the peer's. What
+    /// breaks the rules of TLS, such as a certificate that does not hold, is the peer's; a
+    /// configuration that cannot be used is the caller's.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Protocol(error) => error.fault(),

@@ -180,8 +180,8 @@ impl<'a> Outbox<'a> {
 
 /// Queues a part of what was received, without a copy.
 ///
-/// A function of its own, and not of the outbox, so that the short way is short enough to stand where
-/// it is called, and an outbox that nobody keeps stays in registers.
+/// A function of its own, and not of the outbox, so that the short way is short enough to stand
+/// where it is called, and an outbox that nobody keeps stays in registers.
 #[inline(never)]
 fn pass_on(
     connection: &mut Connection,

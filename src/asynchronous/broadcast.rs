@@ -1,7 +1,7 @@
 //! Messages to many connections, none of which is waited for.
 //!
-//! Holds writers, and queues with each; their readers' tasks write, or whoever sends a batch. What is
-//! queued, and how it is encoded, it does not know.
+//! Holds writers, and queues with each; their readers' tasks write, or whoever sends a batch. What
+//! is queued, and how it is encoded, it does not know.
 
 use core::{fmt, mem};
 use std::collections::BTreeMap;
@@ -20,12 +20,13 @@ use crate::frame::CloseCode;
 ///
 /// [`send`](Self::send) queues with each connection and wakes the task that receives from it, which
 /// writes all that is queued: messages that are sent at once leave in one write.
-/// [`send_batch`](Self::send_batch) writes by itself. A connection takes part with a [`Writer`] for as
-/// long as its [`Membership`] lives, or until it closes.
+/// [`send_batch`](Self::send_batch) writes by itself. A connection takes part with a [`Writer`] for
+/// as long as its [`Membership`] lives, or until it closes.
 ///
 /// A connection whose peer reads too slowly holds at most
 /// [`write_high_water`](crate::Config::write_high_water) bytes and one message; what becomes of it
-/// then is the [`SlowPolicy`]'s. Raise the high water to send many messages, or long ones, in a row.
+/// then is the [`SlowPolicy`]'s. Raise the high water to send many messages, or long ones, in a
+/// row.
 ///
 /// Messages that one task sends arrive in order. Those of several tasks at once may come in another
 /// order at each connection.
@@ -62,8 +63,8 @@ pub struct Membership<T: Transport> {
 /// What becomes of a connection that has no room for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SlowPolicy {
-    /// It is closed with [`TRY_AGAIN_LATER`](CloseCode::TRY_AGAIN_LATER), and leaves the group: a peer
-    /// that has missed a message knows it.
+    /// It is closed with [`TRY_AGAIN_LATER`](CloseCode::TRY_AGAIN_LATER), and leaves the group: a
+    /// peer that has missed a message knows it.
     #[default]
     Drop,
     /// It misses the message, without knowing: for messages of which the next replaces the last.
@@ -76,8 +77,8 @@ pub enum SlowPolicy {
 pub struct Reach {
     /// How many connections have queued it, or written it; of a batch, all of it.
     pub queued: usize,
-    /// How many stay in the group and miss it: by the [`SlowPolicy`], or because a fragmented message
-    /// of their own is unfinished.
+    /// How many stay in the group and miss it: by the [`SlowPolicy`], or because a fragmented
+    /// message of their own is unfinished.
     pub skipped: usize,
     /// How many had no room, and left the group by the [`SlowPolicy`].
     pub dropped: usize,
@@ -91,7 +92,8 @@ struct Group<T: Transport> {
 }
 
 struct Members<T: Transport> {
-    /// Whoever sends takes it along and works without the lock: a change meanwhile is made to a copy.
+    /// Whoever sends takes it along and works without the lock: a change meanwhile is made to a
+    /// copy.
     writers: Arc<BTreeMap<u64, Arc<Writer<T>>>>,
     next_number: u64,
 }
@@ -118,8 +120,9 @@ impl<T: Transport> Broadcast<T> {
 
     /// Takes a connection into the group.
     ///
-    /// Keep the membership with the reader, and receive: it is the reader that writes what is queued.
-    /// The group keeps the stream open until the membership is dropped or the connection has closed.
+    /// Keep the membership with the reader, and receive: it is the reader that writes what is
+    /// queued. The group keeps the stream open until the membership is dropped or the connection
+    /// has closed.
     pub fn join(&self, writer: Writer<T>) -> Membership<T> {
         let writer = Arc::new(writer);
         let mut members = self.group.lock();
@@ -141,11 +144,11 @@ impl<T: Transport> Broadcast<T> {
 
     /// Queues messages with every connection, and writes what the transports take at once.
     ///
-    /// It is for who has several messages at a time, such as a tick of a game or of a market: all of
-    /// them are one visit and one write for each connection, and no task is woken but the reader of one
-    /// whose transport takes no more. That is cheaper than [`send`](Self::send), and the work of one task,
-    /// where `send` leaves it to those of the readers, which may run on several threads. Other tasks have
-    /// their turn between the connections.
+    /// It is for who has several messages at a time, such as a tick of a game or of a market: all
+    /// of them are one visit and one write for each connection, and no task is woken but the reader
+    /// of one whose transport takes no more. That is cheaper than [`send`](Self::send), and the
+    /// work of one task, where `send` leaves it to those of the readers, which may run on several
+    /// threads. Other tasks have their turn between the connections.
     ///
     /// The order is that of the slice. A connection that has no room for all of them gets the first
     /// ones.

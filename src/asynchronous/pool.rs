@@ -165,6 +165,6 @@ fn give<T>(value: T, list: impl FnOnce(&mut Pool) -> &mut Vec<T>) {
 }
 
 /// A connection holds buffers while it is polled, and longer only while an event of it is looked
-/// at: a thread has few of those at once. With 64 KiB to receive and 128 KiB to send that is at most 3 MiB
-/// a thread, and the values that own them.
+/// at: a thread has few of those at once. With 64 KiB to receive and 128 KiB to send that is at
+/// most 3 MiB a thread, and the values that own them.
 const POOLED: usize = 16;

@@ -389,8 +389,8 @@ pub(super) fn read_until<T: Transport>(
     }
 }
 
-/// As much of a head waits in memory of its own size: it is copied at every wait, and a long one that
-/// drips would be copied often.
+/// As much of a head waits in memory of its own size: it is copied at every wait, and a long one
+/// that drips would be copied often.
 const PARKED_LEN: usize = 4 << 10;
 
 /// Writes all of `output`, or gives up at the deadline.

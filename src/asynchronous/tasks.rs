@@ -20,10 +20,11 @@ pub(super) enum Party {
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     waiting: Mutex<Vec<(Party, Waker)>>,
-    /// Whether the reader is among them: whoever queues asks at every message, and mostly it is not.
+    /// Whether the reader is among them: whoever queues asks at every message, and mostly it is
+    /// not.
     ///
-    /// Changed under the lock of `waiting`. The reader registers, and others queue, under the lock of what
-    /// they share, so that one who queued after it had looked sees that it waits.
+    /// Changed under the lock of `waiting`. The reader registers, and others queue, under the lock
+    /// of what they share, so that one who queued after it had looked sees that it waits.
     reader_waits: AtomicBool,
 }
 

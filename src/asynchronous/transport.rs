@@ -1,7 +1,7 @@
 //! What the async adapter asks of a runtime: a stream that can be polled, and a clock.
 //!
-//! Traits only. `tokio` and `futures_io` implement them; of WebSockets it knows where received bytes
-//! go.
+//! Traits only. `tokio` and `futures_io` implement them; of WebSockets it knows where received
+//! bytes go.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
@@ -12,9 +12,10 @@ use crate::connection::RecvBuffer;
 /// A stream as the adapter drives it, with the clock of the runtime that the stream belongs to.
 ///
 /// [`tokio`](crate::tokio) and [`futures_io`](crate::futures_io) have one each; implement it for a
-/// runtime of another kind. The four `poll_*` methods that it must have keep the contract of every async
-/// stream: on `Pending` the task of `cx` is woken once it is worth trying again, reading and writing
-/// each remember the last task that asked, until it is woken, whatever else is asked for meanwhile.
+/// runtime of another kind. The four `poll_*` methods that it must have keep the contract of every
+/// async stream: on `Pending` the task of `cx` is woken once it is worth trying again, reading and
+/// writing each remember the last task that asked, until it is woken, whatever else is asked for
+/// meanwhile.
 pub trait Transport: Unpin {
     /// The stream that it wraps.
     type Stream;
@@ -79,8 +80,8 @@ pub trait Transport: Unpin {
 
     /// Polls for somebody who does not wait, whatever the answer is.
     ///
-    /// Some runtimes have the streams of a task that polled much answer `Pending`, so that other tasks
-    /// have their turn. In `poll` they must not: there it means a peer that does not read.
+    /// Some runtimes have the streams of a task that polled much answer `Pending`, so that other
+    /// tasks have their turn. In `poll` they must not: there it means a peer that does not read.
     fn poll_at_once<R>(
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,

@@ -122,7 +122,8 @@ impl<T: Transport> WebSocket<T> {
 
     /// Queues a message.
     ///
-    /// Waits while more than [`write_high_water`](crate::Config::write_high_water) bytes are queued.
+    /// Waits while more than [`write_high_water`](crate::Config::write_high_water) bytes are
+    /// queued.
     ///
     /// # Errors
     ///
@@ -217,7 +218,8 @@ impl<T: Transport> WebSocket<T> {
         self.driver.try_send(message.into())
     }
 
-    /// Queues a message that is encoded once for many connections if there is room, without waiting.
+    /// Queues a message that is encoded once for many connections if there is room, without
+    /// waiting.
     ///
     /// There is nothing to give back: it was lent.
     ///

@@ -183,7 +183,8 @@ impl<W: Stream> Shared<W> {
         let mut queue = self.lock();
         queue.is_writing = false;
         queue.unflushed_len = unflushed_len;
-        // TLS makes bytes longer as it takes them, by less than it will have passed on a tick later.
+        // TLS makes bytes longer as it takes them, by less than it will have passed on a tick
+        // later.
         if batch.len() + unflushed_len < len {
             queue.stalled_since = None;
         }

@@ -1,8 +1,8 @@
 //! A WebSocket in two halves, for two threads.
 //!
-//! The reader owns the input; what they share is in `queue`. The reader writes briefly, and reads on
-//! where the peer takes nothing: two peers that both wait to be read would wait for ever. It knows
-//! no protocol rule.
+//! The reader owns the input; what they share is in `queue`. The reader writes briefly, and reads
+//! on where the peer takes nothing: two peers that both wait to be read would wait for ever. It
+//! knows no protocol rule.
 
 use core::fmt;
 use std::net::Shutdown;
@@ -103,7 +103,8 @@ impl<S: SplitStream> Reader<S> {
         self.shared.lock().connection.end().cloned()
     }
 
-    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for it.
+    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for
+    /// it.
     pub fn counters(&self) -> Option<Counters> {
         self.shared.lock().connection.counters().copied()
     }

@@ -331,7 +331,8 @@ fn write_pieces(
             }
             Err(error) => return Err(error.into()),
         }
-        // A stream that has just taken the first bytes into its buffer has not tried to pass them on.
+        // A stream that has just taken the first bytes into its buffer has not tried to pass them
+        // on.
         has_tried |= unflushed_len > 0 || stream.unflushed_len() == 0;
     }
     // Also where nothing was left to write: a stream with a buffer that it does not tell of may not

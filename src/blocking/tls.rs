@@ -17,11 +17,11 @@ use crate::tls::{Decrypted, Outgoing, Received, Session, TlsAcceptor, TlsConnect
 /// A stream that is secured with TLS.
 ///
 /// The TLS handshake is done by the first read, for a client also by the first write, or by
-/// [`handshake`](Self::handshake), and within their timeout: [`Server::accept`](super::Server::accept)
-/// of such a stream bounds it by [`handshake_timeout`](crate::Config::handshake_timeout) along with
-/// the opening handshake. A server that writes before it is done gets
-/// [`NotConnected`](io::ErrorKind::NotConnected). What is written is passed on by
-/// [`flush`](Write::flush) or by the next write.
+/// [`handshake`](Self::handshake), and within their timeout:
+/// [`Server::accept`](super::Server::accept) of such a stream bounds it by
+/// [`handshake_timeout`](crate::Config::handshake_timeout) along with the opening handshake. A
+/// server that writes before it is done gets [`NotConnected`](io::ErrorKind::NotConnected). What is
+/// written is passed on by [`flush`](Write::flush) or by the next write.
 ///
 /// An end without `close_notify` is [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). A WebSocket
 /// takes it for an end of the stream: after the closing handshake it means nothing, before it

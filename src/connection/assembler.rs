@@ -104,7 +104,8 @@ impl Assembler {
         process(piece, key, offset, is_text.then_some(&mut self.utf8))
     }
 
-    /// Appends a piece of the message, `offset` bytes into the frame's payload, unmasks and validates it.
+    /// Appends a piece of the message, `offset` bytes into the frame's payload, unmasks and
+    /// validates it.
     ///
     /// Call [`process`](Self::process) before it.
     pub(super) fn append(
@@ -160,8 +161,8 @@ impl Assembler {
         step.error.map_or(Ok(step), Err)
     }
 
-    /// Returns room for what a piece of `len` bytes may become: a step at most, so that the limit is
-    /// noticed in time, and more is asked for as long as there is more.
+    /// Returns room for what a piece of `len` bytes may become: a step at most, so that the limit
+    /// is noticed in time, and more is asked for as long as there is more.
     fn decoding_room(&mut self, len: usize, max_len: u64) -> &mut [u8] {
         let spare_len = self.bytes.len() - self.filled;
         // One byte beyond the limit shows that it is passed.
@@ -221,7 +222,8 @@ impl Assembler {
         &mut self.bytes[self.filled..end]
     }
 
-    /// Returns what has arrived, with room behind it for at most `len` bytes that are to be appended.
+    /// Returns what has arrived, with room behind it for at most `len` bytes that are to be
+    /// appended.
     #[cfg(feature = "tokio")]
     pub(super) fn appendable(&mut self, len: usize) -> Limit<&mut Vec<u8>> {
         self.bytes.truncate(self.filled);
@@ -230,12 +232,12 @@ impl Assembler {
         (&mut self.bytes).limit(room.min(len).min(LONGEST_READ))
     }
 
-    /// Makes room for `least` bytes behind what has arrived, and never for much more than has arrived:
-    /// memory follows bytes, not claims.
+    /// Makes room for `least` bytes behind what has arrived, and never for much more than has
+    /// arrived: memory follows bytes, not claims.
     fn reserve(&mut self, least: usize) {
         if self.bytes.capacity() - self.filled < least {
-            // The buffer at least doubles, so that growing moves each byte a few times at most, however
-            // little each read brings.
+            // The buffer at least doubles, so that growing moves each byte a few times at most,
+            // however little each read brings.
             let growth = self.filled.max(LEAST_GROWTH).max(least);
             let growth = match self.remaining_len() {
                 // A frame that announces more has it quadruple, as long as that is little; and be a
@@ -305,8 +307,8 @@ impl Assembler {
         }
     }
 
-    /// Gives back all memory, or, while a message is under assembly, what room it has for more than as
-    /// much again.
+    /// Gives back all memory, or, while a message is under assembly, what room it has for more than
+    /// as much again.
     pub(super) fn park(&mut self) {
         if self.kind.is_none() {
             self.filled = 0;
@@ -396,8 +398,8 @@ const LEAST_SPARE: usize = 4 << 10;
 /// How much a step of decoding may yield.
 const LONGEST_STEP: usize = 64 << 10;
 
-/// How much a read may bring: more is not in the nearest cache any more when it is unmasked, nor, where
-/// it is set to zero before, when the kernel fills it.
+/// How much a read may bring: more is not in the nearest cache any more when it is unmasked, nor,
+/// where it is set to zero before, when the kernel fills it.
 const LONGEST_READ: usize = 32 << 10;
 
 /// Half of the nearest cache, and a multiple of the key's length.

@@ -56,7 +56,8 @@ impl Connection {
 
     /// Sends a message, compressed or not as the caller says.
     ///
-    /// Without permessage-deflate, and for control frames, it is [`send_message`](Self::send_message).
+    /// Without permessage-deflate, and for control frames, it is
+    /// [`send_message`](Self::send_message).
     ///
     /// # Errors
     ///
@@ -89,8 +90,8 @@ impl Connection {
 
     /// Sends a message that is encoded once for any number of connections.
     ///
-    /// A server copies the ready frame, or not even that where it is long; a client masks it, with a
-    /// key of its own for each (5.3).
+    /// A server copies the ready frame, or not even that where it is long; a client masks it, with
+    /// a key of its own for each (5.3).
     ///
     /// # Errors
     ///

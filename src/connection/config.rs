@@ -33,8 +33,8 @@ pub struct Config {
     /// The longest frame in bytes. Default: 16 MiB, so that a message may be one frame.
     ///
     /// Judged at the header; a compressed frame may be longer by a thousandth and 1 KiB, because
-    /// what cannot be compressed grows. Past it: [`FrameTooLong`](crate::ProtocolError::FrameTooLong), Close
-    /// 1009.
+    /// what cannot be compressed grows. Past it:
+    /// [`FrameTooLong`](crate::ProtocolError::FrameTooLong), Close 1009.
     #[doc(alias = "max_frame_size")]
     pub max_frame_len: u64,
     /// The most frames in a message, empty ones counted. Default: 131,072.

@@ -15,7 +15,8 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A whole binary message.
     Binary(&'a [u8]),
-    /// A piece of a message, where [`Config::delivery`](crate::Config::delivery) says [`Delivery::Chunks`](crate::Delivery::Chunks).
+    /// A piece of a message, where [`Config::delivery`](crate::Config::delivery) says
+    /// [`Delivery::Chunks`](crate::Delivery::Chunks).
     Chunk(Chunk<'a>),
     /// A Ping. Its Pong is in the output already.
     Ping(&'a [u8]),

@@ -14,8 +14,8 @@ use crate::frame::MaskingKey;
 /// strong source of entropy". The default is the thread's cryptographic generator; another one is
 /// for tests that must repeat, and for targets without an operating system.
 ///
-/// There, as on `wasm32-unknown-unknown`, the feature `os-rng` is left out, and with it every way to
-/// make a client that does not say where its keys come from: what is left are
+/// There, as on `wasm32-unknown-unknown`, the feature `os-rng` is left out, and with it every way
+/// to make a client that does not say where its keys come from: what is left are
 /// [`Connection::client`](crate::Connection::client) and
 /// [`UpgradeResponse::into_connection_with`](crate::handshake::UpgradeResponse::into_connection_with).
 /// A server needs no keys.

@@ -2,8 +2,9 @@
 //!
 //! The public face: events out, and what is due when; what a program sends is in `commands`, how it
 //! ends in `closing`. It holds state and no payload; the bytes are in a [`RecvBuffer`] and a
-//! [`SendBuffer`] that the caller owns. It performs no I/O, reads no clock and spawns nothing. Header
-//! bits are `frame::header`'s, rules for received frames `receiver`'s, the writing of frames `sender`'s.
+//! [`SendBuffer`] that the caller owns. It performs no I/O, reads no clock and spawns nothing.
+//! Header bits are `frame::header`'s, rules for received frames `receiver`'s, the writing of frames
+//! `sender`'s.
 //!
 //! RFC 6455, sections 5 to 7.
 
@@ -115,8 +116,8 @@ pub struct Connection {
 
 impl Connection {
     /// Makes a connection that is open: after [`handshake`](crate::handshake), or after anybody's
-    /// HTTP upgrade. A client's masking keys come from the operating system's entropy, by way of the
-    /// thread's cryptographic generator.
+    /// HTTP upgrade. A client's masking keys come from the operating system's entropy, by way of
+    /// the thread's cryptographic generator.
     #[cfg(feature = "os-rng")]
     pub fn new(role: Role, config: Arc<Config>) -> Self {
         match role {
@@ -208,8 +209,8 @@ impl Connection {
         }
     }
 
-    /// Finds the next event if it is a message that is whole, which has no reply and changes no state;
-    /// `false` leaves it to [`advance`](Self::advance).
+    /// Finds the next event if it is a message that is whole, which has no reply and changes no
+    /// state; `false` leaves it to [`advance`](Self::advance).
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
     #[inline]
     pub(crate) fn advance_at_once(&mut self, input: &mut RecvBuffer) -> bool {
@@ -280,8 +281,8 @@ impl Connection {
     /// peer reads, which is a sign of life.
     ///
     /// A Ping that waits behind a long message is not unanswered, and a long message that is still
-    /// going out is not idleness. While a peer reads too slowly, this is what says that it is there;
-    /// one that does not read at all is for [`write_timeout`](Config::write_timeout) to end.
+    /// going out is not idleness. While a peer reads too slowly, this is what says that it is
+    /// there; one that does not read at all is for [`write_timeout`](Config::write_timeout) to end.
     pub fn sending_resumed(&mut self, now: Instant) {
         self.set_now(now);
         self.deadlines.sending_resumed();
@@ -323,8 +324,8 @@ impl Connection {
         self.extension.is_some()
     }
 
-    /// Whether the payload of a Pong is that of a keepalive Ping, so that the Pong answers no Ping of
-    /// the caller's.
+    /// Whether the payload of a Pong is that of a keepalive Ping, so that the Pong answers no Ping
+    /// of the caller's.
     pub fn is_keepalive_pong(&self, payload: &[u8]) -> bool {
         self.deadlines.is_keepalive(payload)
     }

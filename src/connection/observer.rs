@@ -1,7 +1,7 @@
 //! What passes through a connection, counted and traced.
 //!
-//! Knows opcodes and lengths, and never a payload. It decides nothing: a connection behaves the same
-//! with it and without.
+//! Knows opcodes and lengths, and never a payload. It decides nothing: a connection behaves the
+//! same with it and without.
 
 #[cfg(feature = "tracing")]
 use tracing::Span;
@@ -26,8 +26,8 @@ pub struct Counters {
 
 /// What has passed in one direction.
 ///
-/// A fragmented message counts once it is whole. So do the frames of one that is received, and, unless
-/// it comes in chunks, its bytes; what is sent counts frame by frame.
+/// A fragmented message counts once it is whole. So do the frames of one that is received, and,
+/// unless it comes in chunks, its bytes; what is sent counts frame by frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -41,8 +41,8 @@ pub struct Traffic {
     pub pongs: u64,
     /// The bytes of the messages as the program has them: unmasked, and not compressed.
     pub payload_bytes: u64,
-    /// The bytes as they are in the stream: headers, control frames and compression are in it, and of
-    /// what is received also that which is not whole. The opening handshake is not.
+    /// The bytes as they are in the stream: headers, control frames and compression are in it, and
+    /// of what is received also that which is not whole. The opening handshake is not.
     pub wire_bytes: u64,
 }
 
@@ -55,8 +55,8 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    /// Makes one if `config` asks for it, or a subscriber of `tracing` wants frames: a connection that
-    /// nobody watches has none.
+    /// Makes one if `config` asks for it, or a subscriber of `tracing` wants frames: a connection
+    /// that nobody watches has none.
     pub(super) fn new(
         config: &Config,
         #[cfg(feature = "tracing")] span: &Span,

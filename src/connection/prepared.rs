@@ -20,13 +20,13 @@ use crate::message::{Message, MessageKind, Utf8Bytes};
 /// A text or binary message that is encoded once for any number of connections.
 ///
 /// A server sends the same bytes to all of them, and shares those of a long message instead of
-/// copying them. A client masks every frame with a key of its own (5.3), so that only the payload is
-/// shared. Cloning costs a reference count.
+/// copying them. A client masks every frame with a key of its own (5.3), so that only the payload
+/// is shared. Cloning costs a reference count.
 ///
-/// Where permessage-deflate was agreed on, the message is compressed when the first connection needs
-/// it, and not again for those with the same window and level. It refers to no message before it, nor
-/// does the next message refer to any before that: with context takeover, many prepared messages
-/// among others make those compress less.
+/// Where permessage-deflate was agreed on, the message is compressed when the first connection
+/// needs it, and not again for those with the same window and level. It refers to no message before
+/// it, nor does the next message refer to any before that: with context takeover, many prepared
+/// messages among others make those compress less.
 ///
 /// ```
 /// use framewright::{Config, Connection, PreparedMessage, Role, SendBuffer, SendError};
@@ -74,8 +74,8 @@ impl PreparedMessage {
     /// Says whether the message is compressed, where permessage-deflate was agreed on. Default:
     /// [`Compression::Auto`].
     ///
-    /// The length of what is compressed tells what a secret in it has in common with text of somebody
-    /// else's: such a message is not to be compressed for anybody.
+    /// The length of what is compressed tells what a secret in it has in common with text of
+    /// somebody else's: such a message is not to be compressed for anybody.
     #[must_use]
     pub fn with_compression(self, compression: Compression) -> Self {
         Self {
@@ -119,7 +119,8 @@ impl PreparedMessage {
             let encoded = slot.get_or_init(|| self.encode(extension));
             (encoded.variant == variant).then_some(encoded)
         });
-        // An application with more variants than there is room for compresses the others every time.
+        // An application with more variants than there is room for compresses the others every
+        // time.
         let frame = match kept {
             Some(encoded) => &encoded.frame,
             None => &self.encode(extension).frame,

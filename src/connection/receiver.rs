@@ -15,8 +15,9 @@ use crate::extension::Extension;
 use crate::frame::{CloseFrame, FrameHeader, Opcode, PlainHeader, Rsv};
 use crate::message::MessageKind;
 
-/// Finds a message that is whole in the window, in one frame that breaks no rule of [`begin_frame`]:
-/// the commonest, for which nothing need be remembered. Where it is `Other`, [`find_event`] has the say.
+/// Finds a message that is whole in the window, in one frame that breaks no rule of
+/// [`begin_frame`]: the commonest, for which nothing need be remembered. Where it is `Other`,
+/// [`find_event`] has the say.
 #[inline]
 pub(super) fn find_at_once(role: Role, whole_below: u32, input: &mut RecvBuffer) -> AtOnce {
     if !input.is_between_messages() {
@@ -139,8 +140,8 @@ fn begin_frame(
 
 /// Judges the length and the number of frames, of a first frame or of one that continues `message`.
 ///
-/// 10.4: all of it from the header, before any payload is buffered. The length of an encoded message
-/// is not known before it is decoded, and is judged then.
+/// 10.4: all of it from the header, before any payload is buffered. The length of an encoded
+/// message is not known before it is decoded, and is judged then.
 #[inline]
 fn judge_limits(
     config: &Config,

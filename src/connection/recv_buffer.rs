@@ -1,8 +1,9 @@
 //! Received bytes, from the read that brings them to the event that lends them.
 //!
 //! Owns the window of bytes that were read, the frame whose payload is coming, the message under
-//! assembly and the located event. Where the next read lands is in `window`, how a payload is gathered
-//! in `gather`. It knows no protocol rule: `connection::receiver` judges, these files move bytes.
+//! assembly and the located event. Where the next read lands is in `window`, how a payload is
+//! gathered in `gather`. It knows no protocol rule: `connection::receiver` judges, these files move
+//! bytes.
 //!
 //! Whatever an unchecked conversion relies on is in this one value, so that a caller who swaps two
 //! buffers gets wrong data or an error, and never undefined behaviour.
@@ -116,7 +117,8 @@ pub(super) struct Decoding<'a> {
 
 /// What was located.
 ///
-/// Its kind is a byte of its own, not folded into what a chunk is, so that it is looked at as it is.
+/// Its kind is a byte of its own, not folded into what a chunk is, so that it is looked at as it
+/// is.
 #[repr(u8)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
@@ -214,8 +216,8 @@ impl RecvBuffer {
             && !self.is_in_message()
     }
 
-    /// Returns the payload of the event if it is long and can be passed on without a copy; else it is
-    /// empty.
+    /// Returns the payload of the event if it is long and can be passed on without a copy; else it
+    /// is empty.
     #[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io"))]
     pub(crate) const fn whole(&self) -> &Bytes {
         self.assembler.whole()
@@ -255,8 +257,8 @@ impl RecvBuffer {
         core::mem::take(&mut self.arrived)
     }
 
-    /// Whether the next byte is a header's, no message is under way, and there is no event but one in
-    /// the window, which ends as another is located.
+    /// Whether the next byte is a header's, no message is under way, and there is no event but one
+    /// in the window, which ends as another is located.
     #[inline]
     pub(super) const fn is_between_messages(&self) -> bool {
         !matches!(self.located, Some(Located { range: None, .. }))
@@ -274,8 +276,8 @@ impl RecvBuffer {
         AtOnce::Nothing
     }
 
-    /// Returns as many bytes as a plain header may have from the front of what was received; those that
-    /// did not arrive are any. `None` near the end of the window.
+    /// Returns as many bytes as a plain header may have from the front of what was received; those
+    /// that did not arrive are any. `None` near the end of the window.
     #[inline]
     pub(super) fn front(&self) -> Option<&[u8; PlainHeader::MAX_LEN]> {
         self.window.get(self.head..)?.first_chunk()
@@ -389,10 +391,11 @@ fn validated_text(payload: &[u8]) -> &str {
         "located text is UTF-8"
     );
     // SAFETY: called with the payload of a `Located` whose `what` is `Text`, which is UTF-8 by the
-    // invariant of `Located`. `gather_whole` makes it so by `mask_and_look`, which saw all bytes to be
-    // ASCII as it unmasked them, or by `is_utf8` afterwards; the other `gather_*` methods piece by piece:
-    // each byte of the payload was seen so, or passed the assembler's validator after it was unmasked or
-    // decoded, and `finish` saw the validator complete. Every method that could change those bytes ends
-    // the event first, and `consume_head` drops a frame whose validated front would move.
+    // invariant of `Located`. `gather_whole` makes it so by `mask_and_look`, which saw all bytes to
+    // be ASCII as it unmasked them, or by `is_utf8` afterwards; the other `gather_*` methods piece
+    // by piece: each byte of the payload was seen so, or passed the assembler's validator after it
+    // was unmasked or decoded, and `finish` saw the validator complete. Every method that could
+    // change those bytes ends the event first, and `consume_head` drops a frame whose validated
+    // front would move.
     unsafe { core::str::from_utf8_unchecked(payload) }
 }

@@ -287,8 +287,8 @@ pub(super) const SHARED_LEN: usize = 8 << 10;
 /// A buffer begins with room for a few short messages, so that they do not have it grow each time.
 const LEAST_LEN: usize = 512;
 
-/// A buffer up to this size is kept when it drains: what the adapters write at once, which is 64 KiB
-/// and the message that brought it there.
+/// A buffer up to this size is kept when it drains: what the adapters write at once, which is 64
+/// KiB and the message that brought it there.
 const RETAINED_LEN: usize = 128 << 10;
 
 #[cfg(test)]

@@ -315,8 +315,8 @@ fn append_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut SendBuff
     }
 }
 
-/// Appends a frame of a server whose payload is short, without a call: room for the longest of them,
-/// of which only what was written is kept.
+/// Appends a frame of a server whose payload is short, without a call: room for the longest of
+/// them, of which only what was written is kept.
 #[inline]
 fn append_short_frame(opcode: Opcode, fin: bool, payload: &[u8], output: &mut Vec<u8>) {
     // With neither a key nor an extended length these are all.

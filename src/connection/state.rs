@@ -29,7 +29,8 @@ pub enum State {
     Open,
     /// Our Close was sent; the peer's messages are delivered until its Close arrives.
     Closing,
-    /// Nothing more is sent or delivered. What is left to do is in [`Connection::teardown`](crate::Connection::teardown).
+    /// Nothing more is sent or delivered. What is left to do is in
+    /// [`Connection::teardown`](crate::Connection::teardown).
     Closed,
 }
 

@@ -25,8 +25,8 @@ pub struct DeflateConfig {
     pub level: u32,
     /// Messages below this many bytes are sent as they are. Default: 64.
     ///
-    /// They rarely shrink enough to be worth the time. A message that is sent in fragments counts by
-    /// its first.
+    /// They rarely shrink enough to be worth the time. A message that is sent in fragments counts
+    /// by its first.
     pub min_len: usize,
     /// The server forgets its window after every message. Default: false.
     ///

@@ -1,8 +1,8 @@
 //! permessage-deflate: messages compressed one by one, with or without memory of those before.
 //!
 //! Puts the two directions behind the seam: `encoder` and `decoder` with what the next message may
-//! refer back to, lent by `pool` where it may not. It knows nothing of headers beyond the bit that it
-//! claims, and of limits nothing: it works in steps, and its caller counts.
+//! refer back to, lent by `pool` where it may not. It knows nothing of headers beyond the bit that
+//! it claims, and of limits nothing: it works in steps, and its caller counts.
 //!
 //! RFC 7692, sections 6 and 7.
 
@@ -142,6 +142,6 @@ impl fmt::Debug for Deflate {
     }
 }
 
-/// 7.2.1: what ends a flush, and is left out at the end of a message; 7.2.2 item 1: "Append 4 octets of
-/// 0x00 0x00 0xff 0xff to the tail end".
+/// 7.2.1: what ends a flush, and is left out at the end of a message; 7.2.2 item 1: "Append 4
+/// octets of 0x00 0x00 0xff 0xff to the tail end".
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

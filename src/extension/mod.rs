@@ -91,8 +91,8 @@ pub(crate) trait Extension: fmt::Debug + Send + Sync {
     /// Returns the reserved bit that the extension claims on the first frame of a message.
     fn rsv(&self) -> Rsv;
 
-    /// Decodes a piece of a message that came, into `output`: one step, to be repeated with the rest
-    /// of the piece until it is done.
+    /// Decodes a piece of a message that came, into `output`: one step, to be repeated with the
+    /// rest of the piece until it is done.
     ///
     /// On an error, what could be decoded before it was written.
     fn decode(&mut self, piece: &[u8], last: Last, output: &mut [u8]) -> Step;
@@ -114,14 +114,15 @@ pub(crate) trait Extension: fmt::Debug + Send + Sync {
     /// Returns what [`encode_alone`](Self::encode_alone) depends on, besides the message.
     fn variant(&self) -> Variant;
 
-    /// Notes that what was encoded is not what the peer will have seen, so that the next message must
-    /// refer to none before it.
+    /// Notes that what was encoded is not what the peer will have seen, so that the next message
+    /// must refer to none before it.
     ///
     /// No message may be unfinished.
     fn diverge(&mut self);
 }
 
-/// The settings that a message is encoded with, as a number: where they are equal, what comes of it is.
+/// The settings that a message is encoded with, as a number: where they are equal, what comes of it
+/// is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Variant(pub(crate) u32);
 

@@ -89,8 +89,8 @@ impl FrameHeader {
             }
             _ => (u64::from(short_len), rest),
         };
-        // "in all cases, the minimal number of bytes MUST be used to encode the length", which seven
-        // bits always are.
+        // "in all cases, the minimal number of bytes MUST be used to encode the length", which
+        // seven bits always are.
         if short_len >= LEN_16 && short_len_for(payload_len) != short_len {
             return Err(ProtocolError::LengthNotMinimal);
         }
@@ -136,8 +136,8 @@ impl FrameHeader {
 
     /// Returns the header's bytes, and how many of them count.
     ///
-    /// They are put together in a register, because stores of a byte or two that are loaded as a whole
-    /// right after hold the processor up.
+    /// They are put together in a register, because stores of a byte or two that are loaded as a
+    /// whole right after hold the processor up.
     #[inline]
     pub(crate) const fn to_bytes(self) -> ([u8; Self::STORED_LEN], usize) {
         let fin = if self.fin { FIN } else { 0 };
@@ -173,8 +173,8 @@ impl PlainHeader {
     /// The longest of them.
     pub(crate) const MAX_LEN: usize = 8;
 
-    /// Reads a header, of which no more is looked at than is its own; `None` if it is another, which
-    /// [`FrameHeader::decode`] judges, or is not masked as is expected.
+    /// Reads a header, of which no more is looked at than is its own; `None` if it is another,
+    /// which [`FrameHeader::decode`] judges, or is not masked as is expected.
     ///
     /// All bytes are loaded at once.
     #[inline]

@@ -25,8 +25,8 @@
 //! # The stream
 //!
 //! Its `poll_close` shuts down the direction of writing, as that of `smol::net`, async-std and
-//! futures-rustls does. That of `async_io::Async<TcpStream>` does nothing, and a peer that waits for
-//! the end of the stream, as section 7.1.1 wants it, waits until it is dropped or
+//! futures-rustls does. That of `async_io::Async<TcpStream>` does nothing, and a peer that waits
+//! for the end of the stream, as section 7.1.1 wants it, waits until it is dropped or
 //! [`close_timeout`](crate::Config::close_timeout) has passed.
 //!
 //! # The clock

@@ -10,7 +10,8 @@ use core::net::Ipv6Addr;
 /// A host and perhaps a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Authority<'a> {
-    /// A name, an IPv4 address, or an IPv6 address in its brackets, all of it ASCII; it may be empty.
+    /// A name, an IPv4 address, or an IPv6 address in its brackets, all of it ASCII; it may be
+    /// empty.
     pub(super) host: &'a [u8],
     /// `None` where no port is written, or nothing behind the colon.
     pub(super) port: Option<u16>,
@@ -31,7 +32,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Returns how many bytes at the front are a host of RFC 3986, section 3.2.2; `None` if they are none.
+/// Returns how many bytes at the front are a host of RFC 3986, section 3.2.2; `None` if they are
+/// none.
 fn host_len(authority: &[u8]) -> Option<usize> {
     if let [b'[', rest @ ..] = authority {
         let len = rest.iter().position(|&byte| byte == b']')?;

@@ -34,7 +34,8 @@ pub struct ClientHandshake {
 impl ClientHandshake {
     /// Appends the request to `output`.
     ///
-    /// `nonce` must be random, and new for each connection (4.1 item 7): that of `rand::random()` is.
+    /// `nonce` must be random, and new for each connection (4.1 item 7): that of `rand::random()`
+    /// is.
     pub fn start(
         request: &ClientRequest,
         config: Arc<Config>,
@@ -109,8 +110,9 @@ impl ClientHandshake {
             return Err(HandshakeError::HttpVersionUnsupported);
         }
         let headers = head.headers;
-        // 4.1 item 2: "If the response lacks an |Upgrade| header field or the |Upgrade| header field
-        // contains a value that is not an ASCII case-insensitive match for the value "websocket"".
+        // 4.1 item 2: "If the response lacks an |Upgrade| header field or the |Upgrade| header
+        // field contains a value that is not an ASCII case-insensitive match for the value
+        // "websocket"".
         if !headers
             .of(Field::Upgrade)
             .single()

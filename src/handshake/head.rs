@@ -51,8 +51,8 @@ impl RequestHead {
         if parsed != Ok(httparse::Status::Complete(bytes.len())) {
             return None;
         }
-        // The parser skips empty lines, takes bare LFs and targets outside ASCII, and knows no limit
-        // but the one on lines. In what else stands in a line it is as strict as a scanner.
+        // The parser skips empty lines, takes bare LFs and targets outside ASCII, and knows no
+        // limit but the one on lines. In what else stands in a line it is as strict as a scanner.
         let (method, target) = (request.method?, request.path?);
         let line_len = method.len() + target.len() + "  HTTP/1.1".len();
         let is_strict = bytes.starts_with(method.as_bytes())
@@ -459,7 +459,8 @@ mod tests {
     }
 
     /// Whether bytes are, after it was asserted that a scanner would have let the same through, and
-    /// that they are if it does, but for the lines that are too many and the empty one before a head.
+    /// that they are if it does, but for the lines that are too many and the empty one before a
+    /// head.
     fn is_parsed_at_once(config: &Config, bytes: &[u8]) -> bool {
         let mut scanner = HeadScanner::default();
         let at_once = RequestHead::parse_at_once(config, bytes);

@@ -273,8 +273,8 @@ enum Place {
     Anywhere,
     /// In one line.
     Once { start: u16, end: u16 },
-    /// In no line. Not the first of the three, and so no zeroes: memory that must be zeroed is taken
-    /// from slower places by some allocators.
+    /// In no line. Not the first of the three, and so no zeroes: memory that must be zeroed is
+    /// taken from slower places by some allocators.
     #[default]
     Nowhere,
 }

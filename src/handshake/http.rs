@@ -247,7 +247,8 @@ fn http_request(head: &RequestHead) -> Result<http::Request<()>, http::Error> {
 // -- A server: answers ----------------------------------------------------------------------------
 
 /// The answer with `Connection: close`, which makes an HTTP/1.1 server close behind it, and without
-/// Content-Length, which that server writes. It also leaves out the body where the request was HEAD.
+/// Content-Length, which that server writes. It also leaves out the body where the request was
+/// HEAD.
 impl TryFrom<&Response> for http::Response<Bytes> {
     type Error = http::Error;
 
@@ -305,9 +306,9 @@ impl From<HandshakeError> for http::Response<Bytes> {
 // -- A client -------------------------------------------------------------------------------------
 
 /// What the request says that the handshake says itself is left out: Host, Upgrade, Connection,
-/// Sec-WebSocket-Version and Sec-WebSocket-Key, whose value is new for each connection. Where one of
-/// the others says something else than the handshake does, as a Host that is not the URI's, it is
-/// [`HeaderReserved`](SendError::HeaderReserved), and so are extensions: they are offered with
+/// Sec-WebSocket-Version and Sec-WebSocket-Key, whose value is new for each connection. Where one
+/// of the others says something else than the handshake does, as a Host that is not the URI's, it
+/// is [`HeaderReserved`](SendError::HeaderReserved), and so are extensions: they are offered with
 /// `ClientRequest::deflate`. Subprotocols are those of Sec-WebSocket-Protocol.
 ///
 /// ```

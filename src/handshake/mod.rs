@@ -18,7 +18,8 @@
 //! let (mut to_server, mut to_client) = (SendBuffer::new(), SendBuffer::new());
 //!
 //! let request = ClientRequest::new("ws://example.com/chat")?.subprotocol("chat.v1")?;
-//! let mut client = ClientHandshake::start(&request, config.clone(), rand::random(), &mut to_server);
+//! let nonce = rand::random();
+//! let mut client = ClientHandshake::start(&request, config.clone(), nonce, &mut to_server);
 //!
 //! let mut received = RecvBuffer::from(&to_server.to_vec()[..]);
 //! let mut server = ServerHandshake::new(config.clone());

@@ -1,8 +1,8 @@
 //! A tunnel through an HTTP proxy.
 //!
-//! Asks a proxy with CONNECT for a tunnel to the server, and reads its answer. What goes through the
-//! tunnel then, TLS or the opening handshake, is not known here, and neither is where a user says
-//! which proxy to take.
+//! Asks a proxy with CONNECT for a tunnel to the server, and reads its answer. What goes through
+//! the tunnel then, TLS or the opening handshake, is not known here, and neither is where a user
+//! says which proxy to take.
 //!
 //! RFC 9110, section 9.3.6; RFC 7617.
 
@@ -156,8 +156,8 @@ impl fmt::Debug for Proxy {
 /// A client that waits for a proxy to open a tunnel.
 ///
 /// The order of calls: [`start`](Self::start), write the output, [`set_now`](Self::set_now), read
-/// into the input, [`receive`](Self::receive). Once the tunnel is open, what is written to the proxy
-/// is the server's: TLS for `wss`, then the opening handshake.
+/// into the input, [`receive`](Self::receive). Once the tunnel is open, what is written to the
+/// proxy is the server's: TLS for `wss`, then the opening handshake.
 ///
 /// ```
 /// use framewright::handshake::{ClientHandshake, ClientRequest, Proxy, ProxyHandshake};

@@ -66,8 +66,8 @@ impl ClientRequest {
 impl Uri {
     /// Resolves a reference against this URI, as a Location is.
     ///
-    /// `http:` and `https:` count as `ws:` and `wss:`, because a server that redirects need not know
-    /// why it was asked.
+    /// `http:` and `https:` count as `ws:` and `wss:`, because a server that redirects need not
+    /// know why it was asked.
     ///
     /// # Errors
     ///

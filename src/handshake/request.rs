@@ -1,7 +1,7 @@
 //! What a client asks for.
 //!
-//! A URI, subprotocols, extensions and header lines, each of them safe to write. When it is written,
-//! and what the answer must be, is `client`'s.
+//! A URI, subprotocols, extensions and header lines, each of them safe to write. When it is
+//! written, and what the answer must be, is `client`'s.
 //!
 //! RFC 6455, section 4.1.
 

@@ -103,7 +103,8 @@ impl Response {
 
     /// Returns the value of the Connection line.
     pub(super) fn connection(&self) -> &'static str {
-        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection
+        // option".
         let upgrades = self
             .headers
             .iter()

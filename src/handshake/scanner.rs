@@ -94,8 +94,8 @@ impl HeadScanner {
 
     /// Skips printable bytes, and ends of lines between them.
     ///
-    /// No rule but the limits is about them, unless a line begins with a space: what is near a limit is
-    /// left to [`scan`](Self::scan).
+    /// No rule but the limits is about them, unless a line begins with a space: what is near a
+    /// limit is left to [`scan`](Self::scan).
     fn skip_printable(
         &mut self,
         kind: HeadKind,
@@ -140,8 +140,8 @@ impl HeadScanner {
     }
 }
 
-/// Whether each CR stands before a LF, and each LF behind a CR but for one that is the first byte, in
-/// more than 16 bytes that end in CRLF; `false` of fewer.
+/// Whether each CR stands before a LF, and each LF behind a CR but for one that is the first byte,
+/// in more than 16 bytes that end in CRLF; `false` of fewer.
 ///
 /// For a head that came whole: without an early end, a block is looked at all at once.
 pub(super) fn lines_end_in_crlf(bytes: &[u8]) -> bool {

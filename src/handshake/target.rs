@@ -1,7 +1,7 @@
 //! The target of a request, and the host that it was sent to.
 //!
-//! Takes the forms apart in which a request names what it wants. Whether that is served is not known
-//! here.
+//! Takes the forms apart in which a request names what it wants. Whether that is served is not
+//! known here.
 //!
 //! RFC 9112, section 3.2.
 

@@ -40,8 +40,8 @@ impl UpgradeRequest {
         if !head.has_method("GET") {
             return Err(HandshakeError::MethodNotGet);
         }
-        // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource name/",
-        // or "an absolute HTTP/HTTPS URI containing the /resource name/".
+        // 4.2.1 item 1: "including a "Request-URI" that should be interpreted as a /resource
+        // name/", or "an absolute HTTP/HTTPS URI containing the /resource name/".
         let resource_name = resource_name_of(&head).ok_or(HandshakeError::TargetInvalid)?;
         // 4.2.1 item 2: "A |Host| header field containing the server's authority."
         if matches!(head.bytes(&host), [] | [b':', ..]) {
@@ -297,8 +297,8 @@ impl Default for Acceptance<'_> {
 /// What a server and a client agreed on, and how the answer says it.
 #[derive(Debug)]
 pub(super) struct Agreement<'a> {
-    /// The key, hashed where the answer is written, so that a rejected request costs no hash; `None` of
-    /// an extended CONNECT.
+    /// The key, hashed where the answer is written, so that a rejected request costs no hash;
+    /// `None` of an extended CONNECT.
     key: Option<&'a [u8]>,
     subprotocol: Option<&'a str>,
     /// The value of Sec-WebSocket-Extensions.

@@ -3,25 +3,25 @@
 //!
 //! # Method
 //!
-//! `benches/peers` in the repository runs every server of a row one after the other, over and over, on
-//! one core, with the load on the other, and compares every answer byte for byte before it measures
-//! anything. What is told is CPU time of the
-//! server's process for a message, because time on the wall drifts with whatever else the machine
-//! does. A *floor* is written by hand and does the least there is to do: plain TCP echoes on epoll and
-//! on tokio, and WebSocket echoes on both that check nothing. The *limit* of a row is its best floor
-//! in the same repetition; a figure is the median of the ratios to it.
+//! `benches/peers` in the repository runs every server of a row one after the other, over and over,
+//! on one core, with the load on the other, and compares every answer byte for byte before it
+//! measures anything. What is told is CPU time of the server's process for a message, because time
+//! on the wall drifts with whatever else the machine does. A *floor* is written by hand and does
+//! the least there is to do: plain TCP echoes on epoll and on tokio, and WebSocket echoes on both
+//! that check nothing. The *limit* of a row is its best floor in the same repetition; a figure is
+//! the median of the ratios to it.
 //!
-//! In process there is no kernel, and the best of the repetitions counts. Instructions are counted by
-//! callgrind for the rows that matter most, and CI fails where one takes more than its budget.
+//! In process there is no kernel, and the best of the repetitions counts. Instructions are counted
+//! by callgrind for the rows that matter most, and CI fails where one takes more than its budget.
 //!
-//! All figures here are of one run of `peers all --reps 5` on a quiet machine: AMD EPYC (Zen 5), two
-//! virtual CPUs, Linux 6.18, rustc 1.95, November 2026; those that changed since are of a later run on
-//! the same machine, and said to be. `framewright` stands for the core without an adapter.
+//! All figures here are of one run of `peers all --reps 5` on a quiet machine: AMD EPYC (Zen 5),
+//! two virtual CPUs, Linux 6.18, rustc 1.95, November 2026; those that changed since are of a later
+//! run on the same machine, and said to be. `framewright` stands for the core without an adapter.
 //!
 //! # Over loopback
 //!
-//! CPU time of the server for an echo, as a multiple of the limit; the others as their documentation
-//! shows them.
+//! CPU time of the server for an echo, as a multiple of the limit; the others as their
+//! documentation shows them.
 //!
 //! | connections × in flight × bytes | limit | framewright on tokio | core on epoll | uWebSockets | best other |
 //! |---|---:|---:|---:|---:|---|
@@ -35,8 +35,8 @@
 //! | 1 × 1 × 16 MiB | 4.94 ms | 1.37, `recv` and `send` 1.32 | 1.27 | 1.32 | tokio-websockets 1.37 |
 //!
 //! The repetitions of a row spread by 5 to 60 % of its median, so of the rows with one message in
-//! flight none is decided, nor what lies between framewright and uWebSockets at 16 and 125 bytes. The
-//! factor of fifty in the rows with 64 is not noise: one write a message against one a burst.
+//! flight none is decided, nor what lies between framewright and uWebSockets at 16 and 125 bytes.
+//! The factor of fifty in the rows with 64 is not noise: one write a message against one a burst.
 //!
 //! Since that run the event loop asks a socket once for a burst, and not twice. A later one of five
 //! repetitions:
@@ -80,9 +80,9 @@
 //! # On another machine
 //!
 //! One run of `peers all --reps 5` with what has changed since the first, on two virtual CPUs of an
-//! Intel Xeon (Sapphire Rapids), where memory is copied with 186 GB/s within the first cache and with 41
-//! within the second, and waking the other CPU is a matter for the hypervisor. Multiples of the limit,
-//! and of the floor in process:
+//! Intel Xeon (Sapphire Rapids), where memory is copied with 186 GB/s within the first cache and
+//! with 41 within the second, and waking the other CPU is a matter for the hypervisor. Multiples of
+//! the limit, and of the floor in process:
 //!
 //! | | limit or floor | framewright on tokio | core | uWebSockets | best other |
 //! |---|---:|---:|---:|---:|---|
@@ -108,38 +108,39 @@
 //! | handshake of a server, the lines that there must be (later) | 222 ns | 3.52 | 2.00 | | soketto 2.92 |
 //! | handshake of a server, a browser's request (later) | 410 ns | 3.18 | 1.61 | | soketto 2.11 |
 //!
-//! Repetitions of these servers spread by 4 to 51 % of the median, and the core at 1 KiB by 84 %. With 64
-//! in flight the batches are settled between a server and the load: who is quick finds less in each read,
-//! and whoever is slower than the load pays for waking it with each batch. At 1 KiB the first befell both
-//! WebSocket floors (3.04 and 4.95), and the core in some repetitions; at 16 B the second is a good
-//! part of what lies between the floor on tokio (1.23) and framewright on it. In runs in turn of that row
-//! alone, tokio took 1.38 to 1.44 of the limit, the core 1.23 to 1.31, uWebSockets 1.34 to 1.52.
+//! Repetitions of these servers spread by 4 to 51 % of the median, and the core at 1 KiB by 84 %.
+//! With 64 in flight the batches are settled between a server and the load: who is quick finds less
+//! in each read, and whoever is slower than the load pays for waking it with each batch. At 1 KiB
+//! the first befell both WebSocket floors (3.04 and 4.95), and the core in some repetitions; at 16
+//! B the second is a good part of what lies between the floor on tokio (1.23) and framewright on
+//! it. In runs in turn of that row alone, tokio took 1.38 to 1.44 of the limit, the core 1.23 to
+//! 1.31, uWebSockets 1.34 to 1.52.
 //!
 //! # Where others are ahead, and why
 //!
 //! - *Decode of 1 MiB*, tokio-websockets and fastwebsockets: they make room for the whole message
-//!   when they see the header. Here memory follows the bytes that came, whatever a header claims, so a
-//!   buffer grows a few times.
-//! - *Decode of 16 KiB*, tokio-websockets, where the second cache is slow: it reads a message at a time
-//!   into memory that stays in the first. Here a read brings up to 64 KiB, because over a socket fewer
-//!   reads and writes are worth more; see below.
-//! - *Encoding 16 KiB as a client*, tokio-websockets, on the same machine: by its code it writes whenever
-//!   8 KiB wait, so that a message leaves before the next is masked, and stays in the first cache. Here
-//!   64 KiB wait, for the reason just given. That this is all was not measured.
-//! - *One write a message of 16 KiB*, fastwebsockets: it queues nothing, and so has no queue to manage;
-//!   its payload is borrowed where a message that is shared here is counted.
-//! - *Connect, upgrade and close*, uWebSockets, tokio-websockets and fastwebsockets: a server waits here
-//!   until the client has closed too, under a deadline, so that the Close is not lost in a reset. That
-//!   is a read and a timer more. An event loop has no timer to make, and is level with uWebSockets since
-//!   its sockets are shut down once.
+//!   when they see the header. Here memory follows the bytes that came, whatever a header claims,
+//!   so a buffer grows a few times.
+//! - *Decode of 16 KiB*, tokio-websockets, where the second cache is slow: it reads a message at a
+//!   time into memory that stays in the first. Here a read brings up to 64 KiB, because over a
+//!   socket fewer reads and writes are worth more; see below.
+//! - *Encoding 16 KiB as a client*, tokio-websockets, on the same machine: by its code it writes
+//!   whenever 8 KiB wait, so that a message leaves before the next is masked, and stays in the
+//!   first cache. Here 64 KiB wait, for the reason just given. That this is all was not measured.
+//! - *One write a message of 16 KiB*, fastwebsockets: it queues nothing, and so has no queue to
+//!   manage; its payload is borrowed where a message that is shared here is counted.
+//! - *Connect, upgrade and close*, uWebSockets, tokio-websockets and fastwebsockets: a server waits
+//!   here until the client has closed too, under a deadline, so that the Close is not lost in a
+//!   reset. That is a read and a timer more. An event loop has no timer to make, and is level with
+//!   uWebSockets since its sockets are shut down once.
 //! - *Broadcasts on tokio*, uWebSockets: whoever sends writes to all, on one thread that owns them.
-//!   With [`Broadcast::send`](crate::tokio::Broadcast::send) each connection belongs to a task, and a
-//!   thousand tasks are woken for a thousand writes.
-//!   [`send_batch`](crate::tokio::Broadcast::send_batch) does what uWebSockets does. In a later run of
-//!   seven repetitions, the machine less quiet, it took 1.15 of the limit with one in flight and 1.27
-//!   with eight, uWebSockets 1.23 and 1.27, and `send` 1.82 and 1.66.
-//! - *Short messages one at a time*, uWebSockets, if the row shows anything: it sweeps the timeouts of
-//!   all its connections every few seconds, where each has a timer and a task on tokio.
+//!   With [`Broadcast::send`](crate::tokio::Broadcast::send) each connection belongs to a task, and
+//!   a thousand tasks are woken for a thousand writes.
+//!   [`send_batch`](crate::tokio::Broadcast::send_batch) does what uWebSockets does. In a later run
+//!   of seven repetitions, the machine less quiet, it took 1.15 of the limit with one in flight and
+//!   1.27 with eight, uWebSockets 1.23 and 1.27, and `send` 1.82 and 1.66.
+//! - *Short messages one at a time*, uWebSockets, if the row shows anything: it sweeps the timeouts
+//!   of all its connections every few seconds, where each has a timer and a task on tokio.
 //!
 //! # What each choice bought
 //!
@@ -179,41 +180,46 @@
 //!
 //! # What was tried and dropped
 //!
-//! - *A kernel for NEON by hand.* The compiler makes of the portable words what one would write: 64 bytes
-//!   in two paired loads, four exclusive ors and two paired stores. That was read in the code for
-//!   aarch64, whose tests run under emulation, which has no times.
-//! - *Blocks of 8 and 16 KiB* for validating while unmasking: 32 KiB, half of the nearest cache, won.
+//! - *A kernel for NEON by hand.* The compiler makes of the portable words what one would write: 64
+//!   bytes in two paired loads, four exclusive ors and two paired stores. That was read in the code
+//!   for aarch64, whose tests run under emulation, which has no times.
+//! - *Blocks of 8 and 16 KiB* for validating while unmasking: 32 KiB, half of the nearest cache,
+//!   won.
 //! - *Headers stored byte by byte* into an array: the load of the whole right after holds the
 //!   processor up, which cost more than the instructions it saved.
-//! - *More functions kept from being inlined*, to save registers on the short way: those that are left
-//!   each pay; the rest cost calls.
-//! - *Not polling the timer* where its waker is known: it takes the clock instead, which costs as much.
-//!   Where tokio's timer says itself that it waits, it takes no clock, and 0.7 % of a wake less, which no
-//!   ratio showed: too little for a rule that no task may be forgotten by.
-//! - *A server's frame written where `send_binary` stands*: 11 instructions more for an echo of 16 B,
-//!   because what became of its event was then looked at twice.
-//! - *A load that never sleeps*, so that no server pays for waking it: 32 × 64 × 16 B took 1.33 to 1.39
-//!   of the limit on tokio, and uWebSockets 1.40 to 1.46, which is the same order. Loads sleep, so it does.
+//! - *More functions kept from being inlined*, to save registers on the short way: those that are
+//!   left each pay; the rest cost calls.
+//! - *Not polling the timer* where its waker is known: it takes the clock instead, which costs as
+//!   much. Where tokio's timer says itself that it waits, it takes no clock, and 0.7 % of a wake
+//!   less, which no ratio showed: too little for a rule that no task may be forgotten by.
+//! - *A server's frame written where `send_binary` stands*: 11 instructions more for an echo of 16
+//!   B, because what became of its event was then looked at twice.
+//! - *A load that never sleeps*, so that no server pays for waking it: 32 × 64 × 16 B took 1.33 to
+//!   1.39 of the limit on tokio, and uWebSockets 1.40 to 1.46, which is the same order. Loads
+//!   sleep, so it does.
 //! - *A queue of events* and *owned buffers that are split*: four and two times the time of a lent
 //!   event for an echo of 32 bytes, measured before the first line of this crate.
-//! - *A window of 65 to 128 KiB* in place of 64: decoding 16 KiB takes the same, within 2 %. What seemed
-//!   to be gained at first was where the memory happened to lie. Over sockets 64 × 1 KiB are 512 bytes
-//!   more than 64 KiB, and yet took the same: 1.50 and 1.39 of the limit with 80 KiB, 1.43 and 1.45 with
-//!   128, and 1.44 and 1.46 with 64, in turn.
-//! - *Windows of 16 and 32 KiB*, which stay in the nearest cache: in process, on the machine whose second
-//!   cache is slow, 0.67 and 0.90 of the floor for 1 KiB where 64 KiB take 1.03; over sockets 2.6 and 1.9
-//!   of the limit with 64 × 1 KiB in flight where 64 KiB take 1.5.
-//! - *A window that stays at 4 KiB while long payloads are read into their messages*: in process 0.55 of
-//!   the floor for 16 KiB in place of 0.94, and on tokio over sockets 2.1 of the limit in place of 0.9.
-//! - *Short masks where the call stands, by force*: 4 instructions of 130, and a copy of the masker in
-//!   whoever masks. The one that looks for ASCII has one caller on the short way, and stands there: 10 of
-//!   161.
-//! - *A head in blocks of sixteen bytes, CR and LF among them*: 145 ns for the lines that there must be,
-//!   where runs of printable bytes take 44. Each block waits for what the one before found.
-//! - *The answer to a key kept until it is written*: 14 to 18 ns of 400, because an array that was just
-//!   written byte by byte is moved. It is made where it is written.
+//! - *A window of 65 to 128 KiB* in place of 64: decoding 16 KiB takes the same, within 2 %. What
+//!   seemed to be gained at first was where the memory happened to lie. Over sockets 64 × 1 KiB are
+//!   512 bytes more than 64 KiB, and yet took the same: 1.50 and 1.39 of the limit with 80 KiB,
+//!   1.43 and 1.45 with 128, and 1.44 and 1.46 with 64, in turn.
+//! - *Windows of 16 and 32 KiB*, which stay in the nearest cache: in process, on the machine whose
+//!   second cache is slow, 0.67 and 0.90 of the floor for 1 KiB where 64 KiB take 1.03; over
+//!   sockets 2.6 and 1.9 of the limit with 64 × 1 KiB in flight where 64 KiB take 1.5.
+//! - *A window that stays at 4 KiB while long payloads are read into their messages*: in process
+//!   0.55 of the floor for 16 KiB in place of 0.94, and on tokio over sockets 2.1 of the limit in
+//!   place of 0.9.
+//! - *Short masks where the call stands, by force*: 4 instructions of 130, and a copy of the masker
+//!   in whoever masks. The one that looks for ASCII has one caller on the short way, and stands
+//!   there: 10 of 161.
+//! - *A head in blocks of sixteen bytes, CR and LF among them*: 145 ns for the lines that there
+//!   must be, where runs of printable bytes take 44. Each block waits for what the one before
+//!   found.
+//! - *The answer to a key kept until it is written*: 14 to 18 ns of 400, because an array that was
+//!   just written byte by byte is moved. It is made where it is written.
 //! - *A digest of blocks that are padded by hand*: 8 ns of 400, for a part of SHA-1 of our own.
-//! - *The vectors of httparse*: values are short, and a browser's request takes a tenth longer than with
-//!   its words. Where hyper is built in too, as in `benches/peers`, they are there all the same.
-//! - *One masking kernel that always looks for ASCII*: a tenth more for 1 KiB that is binary. There are
-//!   two.
+//! - *The vectors of httparse*: values are short, and a browser's request takes a tenth longer than
+//!   with its words. Where hyper is built in too, as in `benches/peers`, they are there all the
+//!   same.
+//! - *One masking kernel that always looks for ASCII*: a tenth more for 1 KiB that is binary. There
+//!   are two.

@@ -45,7 +45,8 @@ impl VirtualTimer {
         }
     }
 
-    /// Moves the clock of this thread on to `time`, never back, and wakes those whose time has come.
+    /// Moves the clock of this thread on to `time`, never back, and wakes those whose time has
+    /// come.
     pub fn advance_to(time: Instant) {
         let due: Vec<Waker> = CLOCK.with_borrow_mut(|clock| {
             clock.now = clock.now.max(time);

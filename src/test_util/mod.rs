@@ -11,10 +11,10 @@
 //!
 //! # Time
 //!
-//! - The core takes the time as an argument: [`Pair::advance`] passes it on, and keeps each deadline
-//!   when it comes.
-//! - tokio's clock can be paused, and the adapter uses it: `#[tokio::test(start_paused = true)]`, and
-//!   `tokio::time::advance` or a sleep. An hour takes no time then.
+//! - The core takes the time as an argument: [`Pair::advance`] passes it on, and keeps each
+//!   deadline when it comes.
+//! - tokio's clock can be paused, and the adapter uses it: `#[tokio::test(start_paused = true)]`,
+//!   and `tokio::time::advance` or a sleep. An hour takes no time then.
 //! - Outside tokio, [`VirtualTimer`] is a clock that stands still until it is moved:
 //!   `FuturesIo<VirtualTimer>` is a runtime for the types of `asynchronous`.
 //! - The blocking adapter waits in the operating system, by whose clock its deadlines are: give it

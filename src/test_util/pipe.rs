@@ -114,8 +114,8 @@ impl Default for Wire {
 pub enum Fault {
     /// The operation fails, and so do all after it.
     Error(ErrorKind),
-    /// The stream ends: a read gives nothing, a write takes nothing, as one of a stream that is full
-    /// for ever.
+    /// The stream ends: a read gives nothing, a write takes nothing, as one of a stream that is
+    /// full for ever.
     Eof,
     /// Nothing happens any more, until [`Control::resume`](super::Control::resume).
     Stall,

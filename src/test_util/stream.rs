@@ -27,8 +27,8 @@ pub fn stream_pair(there: Wire, back: Wire) -> (MemoryStream, MemoryStream) {
 /// One end of a connection in memory.
 ///
 /// It is `Read` and `Write`, and blocks; it is a `Stream` and `SplitStream` of `blocking`; with the
-/// features `tokio` and `futures-io` it is `AsyncRead` and `AsyncWrite` of both. The two ends may be
-/// of different kinds, a blocking server on a thread and an async client.
+/// features `tokio` and `futures-io` it is `AsyncRead` and `AsyncWrite` of both. The two ends may
+/// be of different kinds, a blocking server on a thread and an async client.
 ///
 /// Dropped, it closes: the other end reads what is there and then the end of the stream, and its
 /// writes fail.

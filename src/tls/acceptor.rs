@@ -34,8 +34,8 @@ impl TlsAcceptor {
         Self { config }
     }
 
-    /// Makes an acceptor of a certificate chain, the server's own certificate first, and its private
-    /// key, both as PEM.
+    /// Makes an acceptor of a certificate chain, the server's own certificate first, and its
+    /// private key, both as PEM.
     ///
     /// Read them again and make another to use a renewed certificate: connections that are there
     /// keep theirs.

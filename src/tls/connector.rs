@@ -37,9 +37,9 @@ impl TlsConnector {
     /// client's, a verifier of one's own.
     ///
     /// Where `alpn_protocols` is empty, `http/1.1` is offered. A list of the caller's is offered as
-    /// it is, and where the server chooses something else from it than `http/1.1`, such as `h2`, the
-    /// handshake fails with [`AlpnUnexpected`](TlsError::AlpnUnexpected); a server that
-    /// chooses nothing is taken to speak HTTP/1.1.
+    /// it is, and where the server chooses something else from it than `http/1.1`, such as `h2`,
+    /// the handshake fails with [`AlpnUnexpected`](TlsError::AlpnUnexpected); a server that chooses
+    /// nothing is taken to speak HTTP/1.1.
     pub fn new(config: impl Into<Arc<ClientConfig>>) -> Self {
         let mut config = config.into();
         if config.alpn_protocols.is_empty() {

@@ -7,9 +7,9 @@ use super::{TlsConnector, TlsError};
 /// Returns the connector for `wss:` where the caller has none; `None` where no feature says
 /// whom to trust.
 ///
-/// It is made once and kept for the life of the process, because reading the platform's certificates
-/// takes milliseconds and because what it remembers makes later handshakes shorter. One that could
-/// not be made is tried again.
+/// It is made once and kept for the life of the process, because reading the platform's
+/// certificates takes milliseconds and because what it remembers makes later handshakes shorter.
+/// One that could not be made is tried again.
 #[cfg(any(feature = "rustls-platform-verifier", feature = "rustls-webpki-roots"))]
 pub(crate) fn default_connector() -> Result<Option<TlsConnector>, TlsError> {
     static CONNECTOR: std::sync::OnceLock<TlsConnector> = std::sync::OnceLock::new();

@@ -1,7 +1,7 @@
 //! A TLS session between buffers.
 //!
-//! Drives rustls without a stream: bytes that were received go in, bytes that are to be written come
-//! out, and the adapters do the rest. It waits for nothing.
+//! Drives rustls without a stream: bytes that were received go in, bytes that are to be written
+//! come out, and the adapters do the rest. It waits for nothing.
 
 use core::fmt;
 use std::io::{self, IoSlice, Read};

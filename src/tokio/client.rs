@@ -88,8 +88,8 @@ impl Client {
     /// # Errors
     ///
     /// [`Io`](Error::Io) where the host is not known or not reached,
-    /// [`ConnectTimeout`](Error::ConnectTimeout), [`Handshake`](Error::Handshake) where the proxy or
-    /// the server refuses or breaks a rule, and for a `wss:` URI
+    /// [`ConnectTimeout`](Error::ConnectTimeout), [`Handshake`](Error::Handshake) where the proxy
+    /// or the server refuses or breaks a rule, and for a `wss:` URI
     /// [`TlsRequired`](Error::TlsRequired) or, with the feature `tokio-rustls`, `Tls` and
     /// `TlsTimeout`.
     ///

@@ -1,7 +1,7 @@
 //! The time of a processor that a server takes to deliver a message to one of a thousand receivers.
 //!
-//! One connection sends, and the server sends what comes to all others. A load on another core sends
-//! the next messages when all receivers have the last ones. README.md has the method.
+//! One connection sends, and the server sends what comes to all others. A load on another core
+//! sends the next messages when all receivers have the last ones. README.md has the method.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Figures of one measurement: rows × subjects × repetitions, as a table and as JSON.
 //!
-//! It knows the order in which things are measured, what a limit and a ratio are, and what a failure
-//! means; how anything is measured it does not know.
+//! It knows the order in which things are measured, what a limit and a ratio are, and what a
+//! failure means; how anything is measured it does not know.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -37,8 +37,8 @@ pub(crate) struct Subject {
 /// How repetitions become one figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// The median of the ratios, each formed within a repetition: what else runs on the machine is in
-    /// both of its parts.
+    /// The median of the ratios, each formed within a repetition: what else runs on the machine is
+    /// in both of its parts.
     ByMedianRatio,
     /// The ratio of the bests: what takes microseconds finds a quiet moment in one of them.
     ByBest,
@@ -202,8 +202,8 @@ impl Figures {
         table::draw(&lines, 2)
     }
 
-    /// Says for each row which floor is the limit, who is ahead, and how our best stands to the best
-    /// peer.
+    /// Says for each row which floor is the limit, who is ahead, and how our best stands to the
+    /// best peer.
     pub(crate) fn summary(&self) -> String {
         let mut summary = String::new();
         for (row, name) in self.rows.iter().enumerate() {

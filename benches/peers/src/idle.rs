@@ -1,7 +1,7 @@
 //! The memory that a server holds for an idle connection.
 //!
-//! A warm-up of connections that stay open puts the server's pools, arenas and per-thread buffers in
-//! place; what the others add, divided by their number, is the figure. README.md has the method.
+//! A warm-up of connections that stay open puts the server's pools, arenas and per-thread buffers
+//! in place; what the others add, divided by their number, is the figure. README.md has the method.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};

@@ -44,8 +44,8 @@ impl<T: Transport> Driver<T> {
         self.try_flush(fed)
     }
 
-    /// Queues prepared messages as far as there is room, and writes what the transport takes at once;
-    /// `Full` if one had no room.
+    /// Queues prepared messages as far as there is room, and writes what the transport takes at
+    /// once; `Full` if one had no room.
     pub(in crate::asynchronous) fn try_send_batch(
         &mut self,
         messages: &[PreparedMessage],

@@ -72,8 +72,8 @@ pub(super) enum Replies {
 
 /// What there is to receive.
 ///
-/// A word, and not a byte: an event that is returned in place of an error would be put together from
-/// pieces, and whoever loads it as a whole would wait for them.
+/// A word, and not a byte: an event that is returned in place of an error would be put together
+/// from pieces, and whoever loads it as a whole would wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Advanced {
@@ -137,11 +137,11 @@ impl<T: Transport> Driver<T> {
         polled
     }
 
-    /// Finds the next event in what was read before if it is a message that is whole, as most of a burst
-    /// are; `false` leaves it to [`poll_advance`](Self::poll_advance).
+    /// Finds the next event in what was read before if it is a message that is whole, as most of a
+    /// burst are; `false` leaves it to [`poll_advance`](Self::poll_advance).
     ///
-    /// There is no other task to tell of it, and no phase to look at: a connection that is torn down is
-    /// closed, and has no messages.
+    /// There is no other task to tell of it, and no phase to look at: a connection that is torn
+    /// down is closed, and has no messages.
     #[inline]
     pub(super) fn advance_at_once(&mut self, input: &mut Input) -> bool {
         !self.owes_write()
@@ -167,8 +167,8 @@ impl<T: Transport> Driver<T> {
                 Phase::TornDown => return Poll::Ready(Ok(Advanced::End)),
             }
             if self.calls >= MOST_CALLS {
-                // Other tasks have their turn, and whoever waits for one of several things looks at the
-                // others. Some runtimes see to that, and some do not.
+                // Other tasks have their turn, and whoever waits for one of several things looks at
+                // the others. Some runtimes see to that, and some do not.
                 self.calls = 0;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -195,8 +195,8 @@ impl<T: Transport> Driver<T> {
                 Ok(true) => return Poll::Ready(Ok(Advanced::Event)),
                 Ok(false) if self.connection.state() == State::Closed => self.begin_tear_down(None),
                 Ok(false) => {
-                    // Before it waits, and not sooner, so that a burst is answered in one write, also
-                    // where it is longer than a read; and before others have their turn.
+                    // Before it waits, and not sooner, so that a burst is answered in one write,
+                    // also where it is longer than a read; and before others have their turn.
                     let is_held =
                         self.calls < MOST_CALLS - 1 && input.peek().is_some_and(RecvBuffer::is_cut);
                     if !is_held && let Poll::Ready(Err(error)) = self.poll_write(cx) {
@@ -238,7 +238,8 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Writes what the transport takes at once, if so much waits that it is time; it is always ready.
+    /// Writes what the transport takes at once, if so much waits that it is time; it is always
+    /// ready.
     #[inline]
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.is_due() {
@@ -300,7 +301,8 @@ impl<T: Transport> Driver<T> {
         &mut self,
         send: impl FnOnce(&mut Connection, &mut SendBuffer) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        // It is idleness alone that a message ends, and to read the clock takes longer than to queue it.
+        // It is idleness alone that a message ends, and to read the clock takes longer than to
+        // queue it.
         if self.connection.config().idle_timeout.is_some() {
             self.tell_time();
         }
@@ -429,7 +431,8 @@ impl<T: Transport> Driver<T> {
                     self.written = self.written.saturating_add(len as u64);
                     self.calls = self.calls.saturating_add(1);
                     self.is_unflushed = true;
-                    // A peer that takes one byte now and then does not keep a connection that is over.
+                    // A peer that takes one byte now and then does not keep a connection that is
+                    // over.
                     if self.phase == Phase::Running && self.write_deadline.take().is_some() {
                         self.connection.sending_resumed(T::Timer::now());
                     }
@@ -450,7 +453,8 @@ impl<T: Transport> Driver<T> {
                 Poll::Ready(Err(error.into()))
             }
             Poll::Pending => {
-                // A connection that begins to close has less patience with a write that waits already.
+                // A connection that begins to close has less patience with a write that waits
+                // already.
                 if self.write_deadline.is_none() || self.connection.state() != State::Open {
                     let now = T::Timer::now();
                     let patience = write_patience(&self.connection, || now);
@@ -517,8 +521,8 @@ impl<T: Transport> Driver<T> {
         self.calls = self.calls.saturating_add(1);
         let now = T::Timer::now();
         let passed = self.connection.next_deadline().filter(|at| *at <= now);
-        // What is read after a deadline may have come in time, while the task was busy elsewhere. What
-        // is read after that has not: a peer that sends on and on keeps no deadline off.
+        // What is read after a deadline may have come in time, while the task was busy elsewhere.
+        // What is read after that has not: a peer that sends on and on keeps no deadline off.
         let is_overdue = passed.is_some() && self.passed == passed;
         self.passed = passed;
         self.connection.set_now(now);
@@ -530,7 +534,8 @@ impl<T: Transport> Driver<T> {
                 self.connection.receive_eof();
             }
             Ok(_) => {}
-            // TLS says so of an end that it was not told of. Whether the WebSocket was is what counts.
+            // TLS says so of an end that it was not told of. Whether the WebSocket was is what
+            // counts.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.connection.receive_eof();
             }

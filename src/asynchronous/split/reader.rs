@@ -83,7 +83,8 @@ impl<T: Transport> Reader<T> {
         self.subprotocol.as_deref()
     }
 
-    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for it.
+    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for
+    /// it.
     pub fn counters(&self) -> Option<Counters> {
         self.shared.lock().driver.connection.counters().copied()
     }

@@ -28,15 +28,16 @@ use crate::message::{Message, MessageKind};
 pub struct Writer<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) number: u64,
-    /// Up to where a flush of the sink goes that has begun, and [`NOT_FLUSHING`] after a message that
-    /// it knows nothing of.
+    /// Up to where a flush of the sink goes that has begun, and [`NOT_FLUSHING`] after a message
+    /// that it knows nothing of.
     pub(in crate::asynchronous) flushing: AtomicU64,
 }
 
 impl<T: Transport> Writer<T> {
     /// Queues a message, which leaves with others as soon as the reader's task runs.
     ///
-    /// Waits while more than [`write_high_water`](crate::Config::write_high_water) bytes are queued.
+    /// Waits while more than [`write_high_water`](crate::Config::write_high_water) bytes are
+    /// queued.
     ///
     /// # Errors
     ///
@@ -127,7 +128,8 @@ impl<T: Transport> Writer<T> {
         self.try_send_as(|driver| driver.try_send(message))
     }
 
-    /// Queues a message that is encoded once for many connections if there is room, without waiting.
+    /// Queues a message that is encoded once for many connections if there is room, without
+    /// waiting.
     ///
     /// There is nothing to give back: it was lent.
     ///
@@ -148,8 +150,8 @@ impl<T: Transport> Writer<T> {
         self.try_send_as(|driver| driver.try_send_prepared(message))
     }
 
-    /// Queues messages as far as there is room, and writes what the transport takes at once; `Full` if
-    /// one had no room.
+    /// Queues messages as far as there is room, and writes what the transport takes at once; `Full`
+    /// if one had no room.
     pub(in crate::asynchronous) fn try_send_batch(
         &self,
         messages: &[PreparedMessage],
@@ -307,7 +309,8 @@ impl<T: Transport> Writer<T> {
         self.shared.lock().driver.connection.end().cloned()
     }
 
-    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for it.
+    /// Returns what has passed so far, if [`Config::counters`](crate::Config::counters) asks for
+    /// it.
     pub fn counters(&self) -> Option<Counters> {
         self.shared.lock().driver.connection.counters().copied()
     }

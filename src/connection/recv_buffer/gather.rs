@@ -17,7 +17,8 @@ use crate::utf8::is_utf8;
 impl RecvBuffer {
     /// Takes a message of one frame if all of it is in the window.
     ///
-    /// The header may come from [`front`](Self::front), because nothing is taken that did not arrive.
+    /// The header may come from [`front`](Self::front), because nothing is taken that did not
+    /// arrive.
     #[inline]
     pub(in crate::connection) fn gather_whole(&mut self, header: &PlainHeader) -> AtOnce {
         let start = self.head + header.len;

@@ -1,7 +1,7 @@
 //! The window, and where the next read lands.
 //!
-//! How long the window is, whose it is while nothing comes, and when a read goes to the message under
-//! assembly instead. What is in it is for `recv_buffer` and `gather` to say.
+//! How long the window is, whose it is while nothing comes, and when a read goes to the message
+//! under assembly instead. What is in it is for `recv_buffer` and `gather` to say.
 
 #[cfg(feature = "tokio")]
 use bytes::buf::Limit;
@@ -53,11 +53,11 @@ impl RecvBuffer {
         self.note_read(len.min(room), room);
     }
 
-    /// Has the next read append to the message, where that is where it lands, and returns what `read`
-    /// returns.
+    /// Has the next read append to the message, where that is where it lands, and returns what
+    /// `read` returns.
     ///
-    /// It is [`spare_mut`](Self::spare_mut) and [`commit`](Self::commit) for a stream that reads into
-    /// memory which nobody has set to zero.
+    /// It is [`spare_mut`](Self::spare_mut) and [`commit`](Self::commit) for a stream that reads
+    /// into memory which nobody has set to zero.
     #[cfg(feature = "tokio")]
     pub(crate) fn append_with<R>(
         &mut self,
@@ -116,8 +116,8 @@ impl RecvBuffer {
     /// Takes the window back, so that a connection which waits holds none.
     ///
     /// Bytes that wait, such as half a header, move into an allocation of their own size. Returns
-    /// `None` if there is no window, or one that is longer than messages have use for, because the head
-    /// of a handshake was: it is not worth keeping.
+    /// `None` if there is no window, or one that is longer than messages have use for, because the
+    /// head of a handshake was: it is not worth keeping.
     pub fn park(&mut self) -> Option<Vec<u8>> {
         self.end_event();
         self.landing = Landing::Nowhere;
@@ -133,7 +133,8 @@ impl RecvBuffer {
         (window.len() <= LONGEST_WINDOW).then_some(window)
     }
 
-    /// Whether the last read is likely to have cut a burst, so that it is answered after the next one.
+    /// Whether the last read is likely to have cut a burst, so that it is answered after the next
+    /// one.
     ///
     /// It is so for no two reads in a row, so that an answer waits for one read at most.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
@@ -141,8 +142,8 @@ impl RecvBuffer {
         self.is_cut
     }
 
-    /// Ends the event and returns whether the buffer is idle, so that another connection can have it as
-    /// it is.
+    /// Ends the event and returns whether the buffer is idle, so that another connection can have
+    /// it as it is.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(crate) fn rest(&mut self) -> bool {
         self.end_event();
@@ -176,8 +177,8 @@ impl RecvBuffer {
             .saturating_sub(self.assembler.unprocessed_len())
     }
 
-    /// Whether the next read lands in the message: what was received is consumed, and so much of a long
-    /// payload is to come that a read of its own is worth it.
+    /// Whether the next read lands in the message: what was received is consumed, and so much of a
+    /// long payload is to come that a read of its own is worth it.
     fn lands_in_message(&self) -> bool {
         let is_kept = self
             .frame
@@ -198,8 +199,8 @@ impl RecvBuffer {
         let fills_window =
             core::mem::take(&mut self.filled_up) && unread_len < self.window.len() / 2;
         if fills_window && self.window.len() < LONGEST_WINDOW {
-            // Much comes at once and is consumed: a longer window saves reads. Fresh zeroed memory is
-            // cheaper than memory that is zeroed here.
+            // Much comes at once and is consumed: a longer window saves reads. Fresh zeroed memory
+            // is cheaper than memory that is zeroed here.
             let mut window =
                 vec![0; (self.window.len() * 4).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)];
             window[..unread_len].copy_from_slice(self.unread());

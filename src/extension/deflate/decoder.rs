@@ -1,7 +1,7 @@
 //! The inflating direction.
 //!
-//! Inflates the pieces of a message as they come, and finds whether it ends where it says. It knows no
-//! limit of a length: its caller gives it room, and counts.
+//! Inflates the pieces of a message as they come, and finds whether it ends where it says. It knows
+//! no limit of a length: its caller gives it room, and counts.
 //!
 //! RFC 7692, section 7.2.2.
 
@@ -17,11 +17,12 @@ use crate::extension::{Last, Step};
 pub(super) struct Decoder {
     /// The window and tables, from the first message on; without takeover, during a message only.
     ///
-    /// The window is always the largest: with a smaller one, whether a distance that the peer should
-    /// not have used is noticed would depend on how the bytes arrive.
+    /// The window is always the largest: with a smaller one, whether a distance that the peer
+    /// should not have used is noticed would depend on how the bytes arrive.
     pub(super) context: Option<Box<DecoderContext>>,
     pub(super) takeover: Takeover,
-    /// Whether the message so far needs its tail back: it is not empty, and no stream ended with it.
+    /// Whether the message so far needs its tail back: it is not empty, and no stream ended with
+    /// it.
     pub(super) needs_tail: bool,
     /// How many streams have ended in the message so far.
     pub(super) streams: u32,
@@ -52,8 +53,8 @@ impl Decoder {
     /// Puts the tail back, and returns whether the message ends with the empty block that it is of.
     ///
     /// A message that ends inside a block takes the tail for its data, and would have the next one
-    /// begin there. So a block must end with the last byte of the tail, and to the bit, without having
-    /// yielded anything.
+    /// begin there. So a block must end with the last byte of the tail, and to the bit, without
+    /// having yielded anything.
     fn ends_with_tail(&mut self, room: &mut [u8]) -> bool {
         let [front @ .., last] = TAIL;
         let mut takes = |bytes: &[u8], len, flush| {
@@ -66,8 +67,8 @@ impl Decoder {
         {
             return false;
         }
-        // The empty block may have BFINAL, and then the stream is over. Else another empty block must
-        // fit behind it: where bits of the tail are left, it is none.
+        // The empty block may have BFINAL, and then the stream is over. Else another empty block
+        // must fit behind it: where bits of the tail are left, it is none.
         let probe = self.inflate(&EMPTY_BLOCK, room, InflateFlush::SyncFlush);
         match self.needs_tail {
             true => probe.consumed == EMPTY_BLOCK.len(),
@@ -78,8 +79,8 @@ impl Decoder {
     /// Inflates a short message that came whole, block by block: the library is fast only where
     /// input and room go on behind what it reads and writes, and reads no further than a block.
     ///
-    /// Whatever is not as a compressor writes it is undone, and `None`: only [`inflate`](Self::inflate)
-    /// tells what is the message's from what is the tail's.
+    /// Whatever is not as a compressor writes it is undone, and `None`: only
+    /// [`inflate`](Self::inflate) tells what is the message's from what is the tail's.
     fn inflate_short(&mut self, piece: &[u8], output: &mut [u8]) -> Option<Step> {
         let context = self.context.get_or_insert_with(pool::take_decoder);
         let end = piece.len() + TAIL_AND_PADDING.len();

@@ -1,7 +1,7 @@
 //! The compressing direction.
 //!
-//! Turns pieces of a message into the DEFLATE blocks of a frame. It knows nothing of what is received,
-//! and where its context comes from only by asking the pool.
+//! Turns pieces of a message into the DEFLATE blocks of a frame. It knows nothing of what is
+//! received, and where its context comes from only by asking the pool.
 //!
 //! RFC 7692, section 7.2.1.
 

@@ -1,7 +1,8 @@
 //! Masking: payload bytes XORed with a repeating four-byte key.
 //!
-//! Knows a key, an offset and a slice, and which kernel is the fastest; not why something is masked,
-//! nor where keys come from. Short payloads are masked where the call stands: no call, no pointer.
+//! Knows a key, an offset and a slice, and which kernel is the fastest; not why something is
+//! masked, nor where keys come from. Short payloads are masked where the call stands: no call, no
+//! pointer.
 //!
 //! Only x86-64 has kernels of its own, because only there vectors that a machine may lack are worth
 //! asking for. Elsewhere, aarch64 with its NEON included, the compiler knows the vectors, and makes
@@ -65,8 +66,8 @@ pub fn mask(payload: &mut [u8], key: MaskingKey, offset: usize) {
 
 /// Masks or unmasks `payload` in place, and returns whether the outcome is ASCII.
 ///
-/// It costs next to nothing while the bytes are in registers; to read them back would wait until they
-/// are written. Unchecked conversions rely on a `true`.
+/// It costs next to nothing while the bytes are in registers; to read them back would wait until
+/// they are written. Unchecked conversions rely on a `true`.
 // By force: the call alone was 10 of the 161 instructions that receiving a short text takes.
 #[inline(always)]
 pub(crate) fn mask_and_look(payload: &mut [u8], key: MaskingKey, offset: usize) -> bool {
@@ -129,8 +130,8 @@ mod tests {
         }
     }
 
-    /// Compares masking in place with the letter, for every offset and alignment, and what it says of
-    /// ASCII.
+    /// Compares masking in place with the letter, for every offset and alignment, and what it says
+    /// of ASCII.
     pub(super) fn compare_in_place(
         name: &str,
         lens: impl IntoIterator<Item = usize>,
@@ -204,8 +205,8 @@ mod tests {
         (SHORT_LEN + 1..=257).chain(longer).step_by(STEP)
     }
 
-    /// Miri, which looks at every access where others see what comes out, takes ten thousand times as
-    /// long, and is shown some of the cases.
+    /// Miri, which looks at every access where others see what comes out, takes ten thousand times
+    /// as long, and is shown some of the cases.
     const STEP: usize = if cfg!(miri) { 47 } else { 1 };
 
     fn bytes(len: usize) -> Vec<u8> {

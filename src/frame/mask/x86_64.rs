@@ -1,8 +1,8 @@
 //! Masking with the vectors of x86-64: AVX-512 or AVX2, whichever the machine has.
 //!
-//! One kernel over pointers to two slices of one length, which may be the same slice, for vectors of
-//! either width. Where it is to look, it also says whether the outcome is ASCII, because every byte
-//! passes through a vector, where one instruction sees many. It knows nothing of frames.
+//! One kernel over pointers to two slices of one length, which may be the same slice, for vectors
+//! of either width. Where it is to look, it also says whether the outcome is ASCII, because every
+//! byte passes through a vector, where one instruction sees many. It knows nothing of frames.
 
 #![allow(unsafe_code, reason = "vectors are read and written through pointers")]
 
@@ -75,8 +75,8 @@ unsafe fn append_with(kernel: Kernel, output: &mut Vec<u8>, payload: &[u8], key:
 ///
 /// # Safety
 ///
-/// The machine has the vectors of the kernel. The first pointer is valid for reads of `len` bytes and
-/// the second for writes; they are equal or what they point to does not overlap.
+/// The machine has the vectors of the kernel. The first pointer is valid for reads of `len` bytes
+/// and the second for writes; they are equal or what they point to does not overlap.
 type Kernel = unsafe fn(*const u8, *mut u8, usize, u64) -> bool;
 
 /// Returns the best kernel for this machine, which is one load.
@@ -274,8 +274,8 @@ unsafe fn many<V: Vector, const LOOK: bool>(
     }
 }
 
-/// Masks from `done` on as long as there is a whole vector, and returns where it ended, and the bits
-/// that were `seen` in any vector.
+/// Masks from `done` on as long as there is a whole vector, and returns where it ended, and the
+/// bits that were `seen` in any vector.
 ///
 /// # Safety
 ///
@@ -465,7 +465,8 @@ mod tests {
     use super::super::tests::{compare_appending, compare_in_place, long_lens};
     use super::*;
 
-    /// Compares a kernel that the machine has the vectors for: one that looks, and one that does not.
+    /// Compares a kernel that the machine has the vectors for: one that looks, and one that does
+    /// not.
     fn compare(name: &str, looking: Kernel, plain: Kernel) {
         // SAFETY: the kernel is for this machine, by the caller's word.
         compare_in_place(name, long_lens(), |payload, key| unsafe {

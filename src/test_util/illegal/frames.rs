@@ -237,8 +237,8 @@ impl List<'_> {
     fn add_closes(&mut self) {
         let frames = [frame(FIN | CLOSE, b"\x03")];
         self.add("close of one byte", &frames, ProtocolError::CloseTooShort);
-        // 7.4.1: some codes "MUST NOT be set as a status code in a Close control frame"; 7.4.2: those
-        // below 1000 "are not used"; others nobody has registered.
+        // 7.4.1: some codes "MUST NOT be set as a status code in a Close control frame"; 7.4.2:
+        // those below 1000 "are not used"; others nobody has registered.
         for code in [
             0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535_u16,
         ] {

@@ -213,7 +213,8 @@ async fn sockudo_ws(mut stream: MemoryStream) -> Result<(), Failure> {
 
 const KEY_NAME: &[u8] = b"sec-websocket-key:";
 
-/// The lines that there must be, and what a browser sends. The key is that of RFC 6455, section 1.3.
+/// The lines that there must be, and what a browser sends. The key is that of RFC 6455, section
+/// 1.3.
 const REQUESTS: [&str; 2] = [
     "GET /chat HTTP/1.1\r\n\
      Host: server.example.com\r\n\

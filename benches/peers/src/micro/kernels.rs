@@ -1,4 +1,5 @@
-//! The best hand-written masks: what the floors do, and what the masks of libraries are held against.
+//! The best hand-written masks: what the floors do, and what the masks of libraries are held
+//! against.
 
 use std::sync::LazyLock;
 

@@ -1,9 +1,10 @@
 //! The servers, one a file, and the list of them.
 //!
-//! Each sends back every message, written as its library's own example shows it, with that library's
-//! defaults. All run on the allocator of the C library; those on tokio run on `runtime`, those that
-//! block on `threads`. The floors share `floor`. Those of `broadcast`, which send a message to all
-//! others, are in a folder of their own. A new one is a file here and a line in [`list::SERVERS`].
+//! Each sends back every message, written as its library's own example shows it, with that
+//! library's defaults. All run on the allocator of the C library; those on tokio run on `runtime`,
+//! those that block on `threads`. The floors share `floor`. Those of `broadcast`, which send a
+//! message to all others, are in a folder of their own. A new one is a file here and a line in
+//! [`list::SERVERS`].
 
 mod broadcast;
 mod fastwebsockets;

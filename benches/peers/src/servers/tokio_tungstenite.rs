@@ -1,6 +1,7 @@
 //! tokio-tungstenite with its default configuration.
 //!
-//! Its `echo-server` example, without the split that it does for `forward`, which takes more memory.
+//! Its `echo-server` example, without the split that it does for `forward`, which takes more
+//! memory.
 
 use std::io;
 

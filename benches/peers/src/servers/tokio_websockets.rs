@@ -1,4 +1,5 @@
-//! tokio-websockets with its default configuration, but that it sends a message of 16 MiB in one frame.
+//! tokio-websockets with its default configuration, but that it sends a message of 16 MiB in one
+//! frame.
 //!
 //! Its `echo_server` example, with the default limits, and without keeping the request, which takes
 //! more memory.

@@ -1,5 +1,5 @@
-//! The least that a WebSocket can do: one flat buffer each way, payloads unmasked where they are and
-//! lent. Nothing is limited, answered or assembled; text is validated.
+//! The least that a WebSocket can do: one flat buffer each way, payloads unmasked where they are
+//! and lent. Nothing is limited, answered or assembled; text is validated.
 
 use std::io::{IoSlice, Read, Write};
 

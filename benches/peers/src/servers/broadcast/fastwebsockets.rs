@@ -1,7 +1,8 @@
-//! fastwebsockets over hyper's upgrade: its `echo_server_split` example, with a channel from `room`.
+//! fastwebsockets over hyper's upgrade: its `echo_server_split` example, with a channel from
+//! `room`.
 //!
-//! It writes each frame on its own, whatever waits; and its `read_frame` may not be dropped half way,
-//! so that reading and writing are two tasks.
+//! It writes each frame on its own, whatever waits; and its `read_frame` may not be dropped half
+//! way, so that reading and writing are two tasks.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! The bare core on epoll: each message prepared once, and what waits for a client written at the end
-//! of the wake-up, from one buffer that all share as long as it leaves at once.
+//! The bare core on epoll: each message prepared once, and what waits for a client written at the
+//! end of the wake-up, from one buffer that all share as long as it leaves at once.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};

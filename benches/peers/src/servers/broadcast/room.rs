@@ -1,7 +1,7 @@
 //! A room of connections with a channel each, which tasks of their own empty.
 //!
-//! tokio-tungstenite's `server` example, with the channel of tokio, and without the lock that a split
-//! in two halves costs.
+//! tokio-tungstenite's `server` example, with the channel of tokio, and without the lock that a
+//! split in two halves costs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,8 +46,8 @@ impl<M: Clone> Room<M> {
         (Member { room, number }, receiver)
     }
 
-    /// Joins, sends what comes to all others, and what the others send to the socket: all that waits
-    /// is queued, and flushed once.
+    /// Joins, sends what comes to all others, and what the others send to the socket: all that
+    /// waits is queued, and flushed once.
     pub(super) async fn run<S, E>(&self, mut socket: S, is_data: fn(&M) -> bool)
     where
         S: Stream<Item = Result<M, E>> + Sink<M> + Unpin,
