@@ -65,17 +65,20 @@ impl MaskSource for ThreadMasks {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::connection::{Connection, Role, SendBuffer};
 
     /// The key of RFC 6455, section 5.7.
+    pub(in crate::connection) const RFC_KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+    /// A source of nothing else.
     #[derive(Debug)]
-    struct RfcKey;
+    pub(in crate::connection) struct RfcKey;
 
     impl MaskSource for RfcKey {
         fn next_key(&mut self) -> MaskingKey {
-            MaskingKey::new([0x37, 0xfa, 0x21, 0x3d])
+            MaskingKey::new(RFC_KEY)
         }
     }
 

@@ -425,18 +425,8 @@ const SHORT_MASKED_FRAME_LEN: usize = 6 + SHORT_LEN;
 
 #[cfg(test)]
 mod tests {
+    use super::super::masks::tests::{RFC_KEY, RfcKey};
     use super::*;
-
-    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
-    #[derive(Debug)]
-    struct OneKey;
-
-    impl MaskSource for OneKey {
-        fn next_key(&mut self) -> MaskingKey {
-            MaskingKey::new(KEY)
-        }
-    }
 
     #[test]
     fn a_frame_is_the_same_however_little_room_is_left() {
@@ -444,11 +434,11 @@ mod tests {
             let payload = b"0123456789".repeat(4)[..len].to_vec();
             let len = u8::try_from(len).unwrap();
             let plain = [&[0x82, len][..], &payload].concat();
-            let masked = payload.iter().zip(KEY.iter().cycle());
+            let masked = payload.iter().zip(RFC_KEY.iter().cycle());
             let masked: Vec<u8> = masked.map(|(byte, key)| byte ^ key).collect();
-            let masked = [&[0x82, 0x80 | len][..], &KEY, &masked].concat();
+            let masked = [&[0x82, 0x80 | len][..], &RFC_KEY, &masked].concat();
             for spare in 0..=SHORT_MASKED_FRAME_LEN + 10 {
-                let of_client: Box<dyn MaskSource> = Box::new(OneKey);
+                let of_client: Box<dyn MaskSource> = Box::new(RfcKey);
                 for (masks, frame) in [(None, &plain), (Some(of_client), &masked)] {
                     let mut output = SendBuffer::new();
                     let tail = output.tail();

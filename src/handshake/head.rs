@@ -458,9 +458,8 @@ mod tests {
         }
     }
 
-    /// Whether bytes are, after it was asserted that a scanner would have let the same through, and
-    /// that they are if it does, but for the lines that are too many and the empty one before a
-    /// head.
+    /// Whether bytes are parsed at once. Asserts that a scanner lets them through as the same head,
+    /// and lets through nothing else but a head of many lines, or with an empty one before it.
     fn is_parsed_at_once(config: &Config, bytes: &[u8]) -> bool {
         let mut scanner = HeadScanner::default();
         let at_once = RequestHead::parse_at_once(config, bytes);

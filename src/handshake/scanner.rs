@@ -1,4 +1,4 @@
-//! The end of an HTTP/1.1 head, looked for as its bytes come.
+//! The end of an HTTP/1.1 head, looked for as its bytes come, and the ends of its lines.
 //!
 //! Strict where a lenient reader and a strict one would disagree about what was said, because that
 //! is how requests are smuggled: every line ends in CRLF, none is folded. What the lines say is
