@@ -141,27 +141,14 @@ impl HeadScanner {
 }
 
 /// Whether each CR stands before a LF, and each LF behind a CR but for one that is the first byte,
-/// in more than 16 bytes that end in CRLF; `false` of fewer.
+/// in bytes that end in CRLF.
 ///
-/// For a head that came whole: without an early end, a block is looked at all at once.
+/// For a head that came whole: without an early end, many bytes are looked at at once.
 pub(super) fn lines_end_in_crlf(bytes: &[u8]) -> bool {
-    let (Some((_, behind)), Some((_, before))) = (bytes.split_first(), bytes.split_last()) else {
-        return false;
-    };
-    // The last block overlaps the one before it.
-    let (Some(last), Some(before_last)) = (behind.last_chunk::<16>(), before.last_chunk::<16>())
-    else {
-        return false;
-    };
-    let mut faults = [0; 16];
-    let blocks = behind.as_chunks().0.iter().zip(before.as_chunks().0);
-    for (block, before) in blocks.chain([(last, before_last)]) {
-        for ((fault, before), byte) in faults.iter_mut().zip(before).zip(block) {
-            let is_bare = (*before == b'\r') != (*byte == b'\n');
-            *fault |= u8::from(is_bare);
-        }
-    }
-    faults == [0; 16]
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    pairs.fold(true, |all, (before, byte)| {
+        all & ((*before == b'\r') == (*byte == b'\n'))
+    })
 }
 
 /// Returns how many bytes at the front are printable ASCII, the space among it.
@@ -231,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_line_that_ends_otherwise_is_seen_wherever_it_is() {
-        for len in 17..50 {
+        for len in 4..100 {
             let whole = [&vec![b'a'; len - 2][..], b"\r\n"].concat();
             assert!(lines_end_in_crlf(&whole));
             for place in 0..len - 1 {
