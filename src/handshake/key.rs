@@ -22,6 +22,20 @@ use sha1::{Digest, Sha1};
 /// ```
 #[doc(alias("derive_accept_key", "Sec-WebSocket-Accept"))]
 pub fn accept_key(sec_websocket_key: &[u8]) -> [u8; ACCEPT_LEN] {
+    let mut accept = [0; ACCEPT_LEN];
+    write_accept_key(sec_websocket_key, &mut accept);
+    accept
+}
+
+/// Appends what [`accept_key`] returns: written in its place, because what is written in small
+/// pieces is slow to move.
+pub(super) fn append_accept_key(sec_websocket_key: &[u8], output: &mut Vec<u8>) {
+    let start = output.len();
+    output.resize(start + ACCEPT_LEN, 0);
+    write_accept_key(sec_websocket_key, &mut output[start..]);
+}
+
+fn write_accept_key(sec_websocket_key: &[u8], accept: &mut [u8]) {
     let hash = if let Ok(key) = sec_websocket_key.try_into() {
         // In one piece: of several the hash keeps a copy, and waits for the stores that made it.
         Sha1::digest(with_guid(key))
@@ -31,10 +45,8 @@ pub fn accept_key(sec_websocket_key: &[u8]) -> [u8; ACCEPT_LEN] {
             .chain_update(GUID)
             .finalize()
     };
-    let mut accept = [0; ACCEPT_LEN];
-    let encoded = STANDARD.encode_slice(hash, &mut accept);
+    let encoded = STANDARD.encode_slice(hash, accept);
     debug_assert_eq!(encoded, Ok(ACCEPT_LEN), "20 bytes are 28 characters");
-    accept
 }
 
 /// Returns a key and the GUID behind it.

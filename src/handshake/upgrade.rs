@@ -12,7 +12,9 @@ use super::RESERVED;
 use super::authority::Authority;
 use super::head::{HeaderLine, RequestHead, Text, Version, is_token, write_header};
 use super::headers::{Field, Headers};
-use super::key::{accept_key, is_key};
+#[cfg(feature = "http")]
+use super::key::accept_key;
+use super::key::{append_accept_key, is_key};
 use super::origin::OriginPolicy;
 use super::response::{Response, WithBody};
 use super::target::resource_name_of;
@@ -316,7 +318,10 @@ impl Agreement<'_> {
               Connection: Upgrade\r\n",
         );
         if let Some(key) = self.key {
-            write_header(ACCEPT, &accept_key(key), output);
+            output.extend_from_slice(ACCEPT.as_bytes());
+            output.extend_from_slice(b": ");
+            append_accept_key(key, output);
+            output.extend_from_slice(b"\r\n");
         }
         for (name, value) in self.further_lines() {
             write_header(name, value, output);
