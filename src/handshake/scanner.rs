@@ -143,7 +143,7 @@ impl HeadScanner {
 /// Whether each CR stands before a LF, and each LF behind a CR but for one that is the first byte,
 /// in bytes that end in CRLF.
 ///
-/// For a head that came whole: without an early end, many bytes are looked at at once.
+/// For a head that came whole: without an early end, many bytes are judged at once.
 pub(super) fn lines_end_in_crlf(bytes: &[u8]) -> bool {
     let pairs = bytes.iter().zip(bytes.iter().skip(1));
     pairs.fold(true, |all, (before, byte)| {
